@@ -1,0 +1,1 @@
+//! Corelog's binaries share these modules.
