@@ -1,0 +1,169 @@
+//! What a core is asked (`Command`) and what it answers (`Reply`). A connection on any core sends a Command to the core
+//! that owns the partitions it names, over the bus or directly; every Command gets exactly one Reply, except `Cancel`.
+//! Plain data; crosses cores.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    base::{CoreId, Deadline, LeaderEpoch, Offset, TopicPartition, Timestamp},
+    controller::{Image, Instruction, Outcome},
+    error::ErrorCode,
+};
+
+/// Names one Command until its Reply: the core that asked, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId {
+    pub origin: CoreId,
+    pub number: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Command {
+    Produce(Produce),
+    Fetch(Fetch),
+    Watch(Watch),
+    /// Ends the Watch of this call without a Reply to either.
+    Cancel(CallId),
+    ListOffsets(Vec<OffsetQuery>),
+    /// For the controller (core 0): answered when its records are durable and every core has the new image.
+    Control(Instruction),
+}
+
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// One answer per partition, in the order asked.
+    Produced(Vec<Produced>),
+    /// One answer per partition, in the order asked.
+    Fetched(Vec<Fetched>),
+    /// Enough bytes are there, or the deadline has passed, or a watched partition changed hands.
+    Watched,
+    OffsetsListed(Vec<OffsetAnswer>),
+    Controlled(Outcome),
+}
+
+/// When a produce request is answered (`acks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// 0: nobody waits; the Reply comes as soon as the batches are placed.
+    None,
+    /// 1: the leader's copy, durable by the topic's `durability`.
+    Leader,
+    /// -1: every in-sync replica's.
+    All,
+}
+
+/// Appends batches. Commands of one connection reach a partition in the order sent.
+#[derive(Clone, Debug)]
+pub struct Produce {
+    pub acks: Acks,
+    pub partitions: Vec<ProducePartition>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProducePartition {
+    pub partition: TopicPartition,
+    /// Unchecked bytes from the wire.
+    pub records: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Produced {
+    pub error: ErrorCode,
+    /// A sentence for the person behind the producer; only with an error.
+    pub message: Option<String>,
+    /// First offset of the batch; -1 with an error.
+    pub base_offset: Offset,
+    /// Set where the topic stamps records itself (`message.timestamp.type=LogAppendTime`), otherwise none.
+    pub append_time: Timestamp,
+    pub log_start: Offset,
+}
+
+/// Reads at once what is there: never waits for more (see `Watch`), may wait for the disk.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    pub partitions: Vec<FetchPartition>,
+    /// For all partitions together; the first partition with data gets at least one whole batch even beyond it.
+    pub bytes_max: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct FetchPartition {
+    pub partition: TopicPartition,
+    pub offset: Offset,
+    /// A soft limit: one whole batch is returned even if larger, when the response is otherwise empty.
+    pub bytes_max: u32,
+    /// The epoch the reader believes in; none: not checked.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub error: ErrorCode,
+    pub high_watermark: Offset,
+    pub last_stable: Offset,
+    pub log_start: Offset,
+    /// Whole batches in offset order, starting with the one that contains the asked offset.
+    pub records: Vec<Bytes>,
+}
+
+impl Fetched {
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Long poll: answered when `bytes_min` more bytes than now are readable behind the named offsets, or at the deadline.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Where the reader stands: the offset after what the last Fetch returned.
+    pub partitions: Vec<(TopicPartition, Offset)>,
+    /// Counts all bytes readable from those offsets on, what is there already included. At least 1.
+    pub bytes_min: u32,
+    pub deadline: Deadline,
+}
+
+/// Which offset is asked for (ListOffsets' special timestamps).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetSpec {
+    /// -2
+    Earliest,
+    /// -1: the high watermark
+    Latest,
+    /// -3 (KIP-734)
+    MaxTimestamp,
+    /// -4 (KIP-405): the same as Earliest here
+    EarliestLocal,
+    /// -5 (KIP-1005): nothing is tiered
+    LatestTiered,
+    /// The first record at or after this time
+    At(Timestamp),
+}
+
+#[derive(Clone, Debug)]
+pub struct OffsetQuery {
+    pub partition: TopicPartition,
+    pub spec: OffsetSpec,
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetAnswer {
+    pub error: ErrorCode,
+    /// -1 where there is none.
+    pub offset: Offset,
+    pub timestamp: Timestamp,
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// What cores tell each other besides Commands and Replies.
+#[derive(Clone, Debug)]
+pub enum Message {
+    Command(CallId, Command),
+    Reply(CallId, Reply),
+    /// The controller's new image: apply it, then confirm its version.
+    Publish(Arc<Image>),
+    /// Core `from` has applied the image of this version.
+    Applied { from: CoreId, version: u64 },
+}
