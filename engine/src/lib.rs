@@ -7,3 +7,4 @@ pub mod base;
 pub mod error;
 pub mod limits;
 pub mod op;
+pub mod record;

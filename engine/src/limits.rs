@@ -12,5 +12,8 @@ pub const BATCH_BYTES_MAX: usize = 64 << 20;
 /// A batch of this many compressed bytes may expand to this many times as much before it is refused.
 pub const EXPANSION_RATIO_MAX: usize = 1024;
 
+/// Up to this many bytes the ratio does not count: a batch of one repeated value compresses ten thousand to one.
+pub const EXPANSION_BYTES_FREE: usize = 16 << 20;
+
 /// And never beyond this many bytes.
 pub const EXPANSION_BYTES_MAX: usize = 256 << 20;

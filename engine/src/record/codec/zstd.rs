@@ -1,0 +1,19 @@
+//! Zstandard (RFC 8878).
+
+use super::{Codec, read_capped};
+use crate::record::error::RecordError;
+
+/// The largest window that a frame may ask for, as a power of two: what level 22 uses, and zstd's own default.
+/// The memory is touched only as far as bytes really come out, which the cap bounds.
+const WINDOW_LOG_MAX: u32 = 27;
+
+pub(super) fn decompress(bytes: &[u8], cap: usize) -> Result<Vec<u8>, RecordError> {
+    let bad = |_| RecordError::Decompression(Codec::Zstd);
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(bad)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(bad)?;
+    read_capped(decoder, Codec::Zstd, bytes.len(), cap)
+}
+
+pub(super) fn compress(bytes: &[u8], level: Option<i32>) -> Option<Vec<u8>> {
+    zstd::bulk::compress(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)).ok()
+}

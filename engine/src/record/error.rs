@@ -1,0 +1,69 @@
+//! Why a batch is refused. The peer's mistake, or damage on disk: the caller knows which, the code is for the peer.
+
+use crate::base::Offset;
+use crate::error::{ErrorCode, Refusal};
+use crate::record::codec::Codec;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Fewer bytes than the header or the batch's length says; on disk the ordinary end of a torn tail.
+    #[error("the batch is cut: {have} bytes of {need}")]
+    Cut { have: usize, need: usize },
+    /// The bytes are no batch, or its records are no records.
+    #[error("the batch is damaged: {0}")]
+    Corrupt(&'static str),
+    #[error("the batch's CRC-32C is {computed:#010x}, its header says {stored:#010x}")]
+    CrcMismatch { stored: u32, computed: u32 },
+    /// Message formats 0 and 1, which Kafka 4.0 stopped accepting (KIP-724).
+    #[error("message format {magic} is no longer supported; format 2 came with Kafka 0.11")]
+    OldMagic { magic: i8 },
+    #[error("the batch expands beyond {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
+    /// Well-formed bytes that a producer must not send.
+    #[error("invalid record: {0}")]
+    Invalid(&'static str),
+    /// As `Invalid`, about the record at this place in its batch (from 0).
+    #[error("invalid record {index}: {reason}")]
+    InvalidAt { index: i32, reason: &'static str },
+    #[error("the timestamp of record {index} (offset {offset}) is outside of what the topic accepts")]
+    TimestampOutOfRange { index: i32, offset: Offset },
+    /// A codec number that no version of the protocol names.
+    #[error("compression codec {0} is unknown")]
+    UnknownCodec(u8),
+    /// The decompressor refused the bytes.
+    #[error("the records do not decompress with {0:?}")]
+    Decompression(Codec),
+}
+
+impl RecordError {
+    /// Kafka's code for a client.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            RecordError::Cut { .. }
+            | RecordError::Corrupt(_)
+            | RecordError::CrcMismatch { .. }
+            | RecordError::Decompression(_) => ErrorCode::CorruptMessage,
+            RecordError::OldMagic { .. } => ErrorCode::UnsupportedForMessageFormat,
+            RecordError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            RecordError::Invalid(_) | RecordError::InvalidAt { .. } => ErrorCode::InvalidRecord,
+            RecordError::TimestampOutOfRange { .. } => ErrorCode::InvalidTimestamp,
+            RecordError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
+        }
+    }
+
+    /// The record of the batch that is to blame, for `record_errors` of a Produce reply (KIP-467).
+    pub fn record_index(&self) -> Option<i32> {
+        match self {
+            RecordError::InvalidAt { index, .. } | RecordError::TimestampOutOfRange { index, .. } => {
+                Some(*index)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<RecordError> for Refusal {
+    fn from(error: RecordError) -> Refusal {
+        Refusal::new(error.code(), error.to_string())
+    }
+}

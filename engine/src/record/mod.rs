@@ -1,0 +1,22 @@
+//! The v2 record batch (Kafka's `DefaultRecordBatch`, KIP-98): the unit that a client sends, the log stores and a
+//! fetch returns. Batches stay opaque: the broker reads the 61-byte header, checks the CRC and patches the two fields
+//! that the CRC does not cover; only validation, time look-ups and recompression look at the records inside.
+//! Pure functions over bytes; any core. Must never panic, and never allocate more than the caller's limit.
+
+mod batch;
+mod builder;
+pub mod codec;
+mod error;
+mod header;
+mod reader;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_append_time};
+pub use builder::{BatchBuilder, RecordData};
+pub use codec::{Codec, Compression};
+pub use error::RecordError;
+pub use header::{Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, MAGIC, TimestampType};
+pub use reader::{Headers, Record, RecordHeader, RecordIter, Records};
