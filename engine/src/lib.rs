@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod error;
+pub mod io;
 pub mod limits;
 pub mod op;
 pub mod record;
