@@ -1,1 +1,3 @@
 //! The wire.
+
+pub mod wire;
