@@ -113,7 +113,14 @@ pub fn stamp_append_time(bytes: &mut [u8], now: Timestamp) {
     let attributes =
         u16::from_be_bytes([head[ATTRIBUTES_AT], head[ATTRIBUTES_AT + 1]]) | Attributes::LOG_APPEND_TIME;
     head[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&attributes.to_be_bytes());
-    head[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&now.0.to_be_bytes());
+    stamp_max_timestamp(bytes, now);
+}
+
+/// Corrects the header's max timestamp and renews the CRC. `bytes` is exactly one batch; anything shorter than a header
+/// is left alone.
+pub fn stamp_max_timestamp(bytes: &mut [u8], timestamp: Timestamp) {
+    let Some((head, _)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() else { return };
+    head[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.0.to_be_bytes());
     let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
     bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
 }

@@ -1,16 +1,15 @@
 //! Makes batches: for the broker's own records (groups, transactions, metadata), for recompression and compaction, and
 //! for the clients in `net`. Records are encoded as they come and compressed once, at the end.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::codec::{Codec, Compression};
 use crate::record::error::RecordError;
-use crate::record::header::{
-    ATTRIBUTES_AT, Attributes, BatchHeader, CRC_AT, HEADER_BYTES, LOG_OVERHEAD, MAGIC,
-};
+use crate::record::header::{Attributes, BatchHeader, HEADER_BYTES, MAGIC};
 use crate::record::reader::{Record, RecordHeader};
+use crate::record::rewrite::seal;
 use crate::record::varint;
 
 /// One record to write.
@@ -215,17 +214,7 @@ impl BatchBuilder {
             Codec::None => self.body,
             _ => self.compression.compress(&self.body)?,
         };
-        let size = HEADER_BYTES + body.len();
-        if size > BATCH_BYTES_MAX {
-            return Err(RecordError::TooLarge { bytes_max: BATCH_BYTES_MAX });
-        }
-        self.header.length = (size - LOG_OVERHEAD) as i32;
-        let mut out = BytesMut::with_capacity(size);
-        out.put_slice(&self.header.encode());
-        out.put_slice(&body);
-        let crc = crc32c::crc32c(&out[ATTRIBUTES_AT..]);
-        out[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
-        Ok(out.freeze())
+        seal(self.header, &body)
     }
 }
 

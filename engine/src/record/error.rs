@@ -27,6 +27,8 @@ pub enum RecordError {
     InvalidAt { index: i32, reason: &'static str },
     #[error("the timestamp of record {index} (offset {offset}) is outside of what the topic accepts")]
     TimestampOutOfRange { index: i32, offset: Offset },
+    #[error("a producer may not set the timestamp type LogAppendTime")]
+    AppendTimeFromProducer,
     /// A codec number that no version of the protocol names.
     #[error("compression codec {0} is unknown")]
     UnknownCodec(u8),
@@ -46,7 +48,9 @@ impl RecordError {
             RecordError::OldMagic { .. } => ErrorCode::UnsupportedForMessageFormat,
             RecordError::TooLarge { .. } => ErrorCode::MessageTooLarge,
             RecordError::Invalid(_) | RecordError::InvalidAt { .. } => ErrorCode::InvalidRecord,
-            RecordError::TimestampOutOfRange { .. } => ErrorCode::InvalidTimestamp,
+            RecordError::TimestampOutOfRange { .. } | RecordError::AppendTimeFromProducer => {
+                ErrorCode::InvalidTimestamp
+            }
             RecordError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
         }
     }

@@ -229,6 +229,9 @@ impl BatchHeader {
         if self.is_transactional() && !self.has_producer_id() {
             return Err(RecordError::Invalid("a transactional batch without a producer id"));
         }
+        if self.timestamp_type() == TimestampType::LogAppendTime {
+            return Err(RecordError::AppendTimeFromProducer);
+        }
         self.codec()?;
         Ok(())
     }

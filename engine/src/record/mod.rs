@@ -9,14 +9,18 @@ pub mod codec;
 mod error;
 mod header;
 mod reader;
+mod rewrite;
+mod time;
+mod validate;
 mod varint;
 
 #[cfg(test)]
 mod tests;
 
-pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_append_time};
+pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_append_time, stamp_max_timestamp};
 pub use builder::{BatchBuilder, RecordData};
 pub use codec::{Codec, Compression};
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, MAGIC, TimestampType};
 pub use reader::{Headers, Record, RecordHeader, RecordIter, Records};
+pub use validate::{Keys, Rules, Walked, validate};
