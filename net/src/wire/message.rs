@@ -1,14 +1,16 @@
 //! `message!`: one definition of a message's fields and the versions that carry them; its types, defaults, reading and
 //! writing follow from it.
 //!
-//!     message! {
-//!         /// What it is.
-//!         pub struct FetchRequest: request(Fetch, FetchResponse) {   // or `response(Fetch)`; nothing for inner structures
-//!             [0..=14] replica_id: i32 = -1,                         // versions, name, type, default if not the type's
-//!             [12..; tag(0) null(12..) ignorable] cluster_id: Option<Text> = None,
-//!             [0..] topics: Vec<FetchTopic>,
-//!         }
+//! ```text
+//! message! {
+//!     /// What it is.
+//!     pub struct FetchRequest: request(Fetch, FetchResponse) {   // or `response(Fetch)`; inner ones: nothing
+//!         [0..=14] replica_id: i32 = -1,           // versions, name, type; a default, if not the type's own
+//!         [12..; tag(0) null(12..) ignorable] cluster_id: Option<Text>,
+//!         [0..] topics: Vec<FetchTopic>,
 //!     }
+//! }
+//! ```
 //!
 //! Fields stand in wire order. `tag(n)` makes a tagged field, written only when it differs from its default. `null(v)` are the
 //! versions in which an `Option` may be null. A field that a version lacks reads as its default; writing another value
@@ -157,6 +159,25 @@ macro_rules! message {
             ) -> Result<(), $crate::wire::WireError> {
                 writer.i8(1);
                 $crate::wire::field::Field::write(self, writer, context)
+            }
+        }
+
+        #[cfg(test)]
+        impl $crate::wire::tests::sample::Sample for $name {
+            fn sample(rng: &mut fastrand::Rng, context: $crate::wire::field::Context) -> Self {
+                let mut message = Self::default();
+                $(
+                    if ($versions).contains(&context.version) {
+                        message.$field = loop {
+                            let value = <$type as $crate::wire::tests::sample::Sample>::sample(rng, context);
+                            let null = $crate::wire::field::Field::is_null(&value);
+                            if !null || message!(@nullable context.version; $($($option)*)?) {
+                                break value;
+                            }
+                        };
+                    }
+                )*
+                message
             }
         }
 

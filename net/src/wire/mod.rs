@@ -19,6 +19,8 @@ mod message;
 pub mod messages;
 pub mod reader;
 pub mod records;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod writer;
 

@@ -1,0 +1,81 @@
+//! Every message, every version, both directions: against another implementation's codec (`oracle`), against vectors made by
+//! Apache Kafka's own client library (`vectors`), and against bytes that nobody should send (`hostile`).
+
+mod hostile;
+mod oracle;
+mod printed;
+pub(super) mod sample;
+mod vectors;
+
+use std::{collections::BTreeSet, fmt};
+
+use bytes::Bytes;
+use sample::Sample;
+
+use super::{ApiKey, Message, Reader, WireError, Writer, field::Field};
+
+/// What a test can ask of a message of ours.
+trait Subject: Message + Field + Sample + Default + PartialEq + fmt::Debug {}
+impl<M: Message + Field + Sample + Default + PartialEq + fmt::Debug> Subject for M {}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Direction {
+    Request,
+    Response,
+}
+
+/// What the tests have held against something made elsewhere.
+type Coverage = BTreeSet<(ApiKey, i16, Direction)>;
+
+/// The messages' one list: `$visit!(file, request, response)` for each API.
+macro_rules! for_each_api {
+    ($visit:ident) => {
+        $visit!(alter_configs, AlterConfigsRequest, AlterConfigsResponse);
+        $visit!(api_versions, ApiVersionsRequest, ApiVersionsResponse);
+        $visit!(create_partitions, CreatePartitionsRequest, CreatePartitionsResponse);
+        $visit!(create_topics, CreateTopicsRequest, CreateTopicsResponse);
+        $visit!(delete_records, DeleteRecordsRequest, DeleteRecordsResponse);
+        $visit!(delete_topics, DeleteTopicsRequest, DeleteTopicsResponse);
+        $visit!(describe_cluster, DescribeClusterRequest, DescribeClusterResponse);
+        $visit!(describe_configs, DescribeConfigsRequest, DescribeConfigsResponse);
+        $visit!(describe_log_dirs, DescribeLogDirsRequest, DescribeLogDirsResponse);
+        $visit!(describe_topic_partitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse);
+        $visit!(fetch, FetchRequest, FetchResponse);
+        $visit!(find_coordinator, FindCoordinatorRequest, FindCoordinatorResponse);
+        $visit!(incremental_alter_configs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse);
+        $visit!(init_producer_id, InitProducerIdRequest, InitProducerIdResponse);
+        $visit!(list_offsets, ListOffsetsRequest, ListOffsetsResponse);
+        $visit!(metadata, MetadataRequest, MetadataResponse);
+        $visit!(offset_for_leader_epoch, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse);
+        $visit!(produce, ProduceRequest, ProduceResponse);
+    };
+}
+use for_each_api;
+
+fn encode<M: Subject>(message: &M, version: i16) -> Result<Bytes, WireError> {
+    let mut writer = Writer::new();
+    message.encode(&mut writer, version)?;
+    Ok(Bytes::from(writer.finish()?.concat()))
+}
+
+fn decode<M: Subject>(bytes: Bytes, version: i16) -> Result<M, WireError> {
+    M::decode(&mut Reader::new(bytes), version)
+}
+
+fn samples<M: Subject>(version: i16, count: u64) -> impl Iterator<Item = M> {
+    let context = M::API.context(version).unwrap();
+    (0..count).map(move |seed| M::sample(&mut fastrand::Rng::with_seed(seed), context))
+}
+
+#[test]
+fn every_served_version_is_held_against_another_implementation() {
+    let mut covered = oracle::covered();
+    covered.extend(vectors::covered());
+    let mut served = Coverage::new();
+    for api in ApiKey::ALL {
+        for version in api.versions() {
+            served.extend([(*api, version, Direction::Request), (*api, version, Direction::Response)]);
+        }
+    }
+    assert_eq!(served.difference(&covered).collect::<Vec<_>>(), [] as [&_; 0]);
+}
