@@ -41,9 +41,9 @@ const ENGINE: Layers = &[
 ];
 const NET: Layers = &[
     (&["wire", "limits"], Together),
-    (&["conn", "peer", "client"], Together),
+    (&["conn", "node", "peer", "client"], Together),
     (&["api"], Apart),
-    (&["server", "node"], Together),
+    (&["server"], Together),
 ];
 
 /// `bins → net → engine`, `benches → net, engine`: what each crate may name.

@@ -1,0 +1,90 @@
+//! One core's receive buffers for large frames, reused: a frame's buffer returns here when its answer is made and nobody
+//! holds a slice of it. Saves the page faults and the zeroing of a fresh megabyte per request. Lives on one core.
+
+use std::cell::{Cell, RefCell};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::limits;
+
+#[derive(Default)]
+pub struct Buffers {
+    free: RefCell<Vec<BytesMut>>,
+    held_bytes: Cell<usize>,
+}
+
+impl Buffers {
+    /// A buffer of at least `bytes` initialised bytes, with whatever content.
+    pub fn take(&self, bytes: usize) -> BytesMut {
+        let mut free = self.free.borrow_mut();
+        let best = free
+            .iter()
+            .enumerate()
+            .filter(|(_, buffer)| buffer.len() >= bytes && buffer.len() / 2 <= bytes)
+            .min_by_key(|(_, buffer)| buffer.len())
+            .map(|(index, _)| index);
+        match best {
+            Some(index) => {
+                let buffer = free.swap_remove(index);
+                self.held_bytes.set(self.held_bytes.get() - buffer.len());
+                buffer
+            }
+            // Rounded up, so that the next frame of about this size fits.
+            None if bytes >= limits::POOLED_BYTES_MIN && bytes <= limits::POOLED_BYTES_MAX => {
+                BytesMut::zeroed(bytes.next_multiple_of(limits::SCRATCH_BYTES))
+            }
+            None => BytesMut::zeroed(bytes),
+        }
+    }
+
+    /// Takes a buffer back, if nobody else holds a part of it.
+    pub fn give(&self, whole: Bytes) {
+        if whole.len() < limits::POOLED_BYTES_MIN || whole.len() > limits::POOLED_BYTES_MAX {
+            return;
+        }
+        let Ok(buffer) = whole.try_into_mut() else { return };
+        let mut free = self.free.borrow_mut();
+        if free.len() < limits::POOL_BUFFERS_MAX
+            && self.held_bytes.get() + buffer.len() <= limits::POOL_BYTES_MAX
+        {
+            self.held_bytes.set(self.held_bytes.get() + buffer.len());
+            free.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_returns_only_when_nobody_holds_a_slice_of_it() {
+        let buffers = Buffers::default();
+        let first = buffers.take(1_000_000);
+        let address = first.as_ptr();
+        let whole = first.freeze();
+        let slice = whole.slice(10..20);
+        buffers.give(whole);
+        assert_eq!(buffers.held_bytes.get(), 0);
+        drop(slice);
+
+        let whole = buffers.take(1_000_000).freeze();
+        let length = whole.len();
+        let slice = whole.slice(10..20);
+        drop(slice);
+        let address_second = whole.as_ptr();
+        buffers.give(whole);
+        assert_eq!(buffers.held_bytes.get(), length);
+        let again = buffers.take(900_000);
+        assert_eq!(again.as_ptr(), address_second);
+        assert_eq!(again.len(), length);
+        let _ = address;
+    }
+
+    #[test]
+    fn a_small_frame_never_takes_a_much_larger_buffer() {
+        let buffers = Buffers::default();
+        buffers.give(buffers.take(4 << 20).freeze());
+        assert!(buffers.take(40_000).len() < 200_000);
+    }
+}

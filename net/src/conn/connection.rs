@@ -1,0 +1,229 @@
+//! One connection: one task that reads frames, starts them in order, and sends answers in order. Lives on one core. Holds
+//! no borrow across a wait; its panic ends it alone.
+//!
+//! A request's future is polled once when it is started, so what it asks of other cores is under way, and then again
+//! when the answers before it are there. The connection stops reading while it has too much in flight.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use glommio::net::TcpStream;
+
+use super::{
+    Answer, Complaints, Frame, FrameReader, Held, Outbox, Serve, Shared, Started, Wish, registry::Place,
+};
+use crate::limits;
+
+/// Why a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer closed it, or vanished: nothing to tell.
+    ByPeer,
+    /// This side closed it; the sentence says why.
+    Refused(String),
+    /// The broker stops.
+    Finished,
+}
+
+pub struct Connection<S: Serve> {
+    stream: TcpStream,
+    place: Place,
+    shared: Rc<Shared>,
+    complaints: Rc<Complaints>,
+    serve: Rc<S>,
+    reader: FrameReader,
+    /// Read, not started.
+    frames: VecDeque<Frame>,
+    /// Started, not answered, in request order.
+    running: VecDeque<Running>,
+    outbox: Outbox,
+    /// Set once nothing more is read: the reason, told when all answers before it are sent.
+    closing: Option<Ended>,
+}
+
+struct Running {
+    started: Started,
+    held: Held,
+}
+
+impl<S: Serve> Connection<S> {
+    /// `request_bytes_max`: the largest frame (`socket.request.max.bytes`).
+    pub fn new(
+        stream: TcpStream,
+        place: Place,
+        shared: Rc<Shared>,
+        complaints: Rc<Complaints>,
+        serve: Rc<S>,
+        request_bytes_max: usize,
+    ) -> Connection<S> {
+        Connection {
+            stream,
+            place,
+            shared,
+            complaints,
+            serve,
+            reader: FrameReader::new(request_bytes_max),
+            frames: VecDeque::new(),
+            running: VecDeque::new(),
+            outbox: Outbox::default(),
+            closing: None,
+        }
+    }
+
+    /// Serves until the end, and says why it came.
+    pub async fn run(mut self) -> Ended {
+        let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(ended)) => Poll::Ready(Some(ended)),
+            Err(_) => Poll::Ready(None),
+        })
+        .await;
+        let peer = self.place.entry.peer;
+        let Some(ended) = caught else {
+            // The panic hook has told what happened; the other connections go on.
+            tracing::error!("a request from {peer} met a bug in Corelog; its connection is closed");
+            return Ended::Refused("a bug".into());
+        };
+        if let Ended::Refused(reason) = &ended {
+            self.complaints.closed(self.serve.mono_ns(), peer, reason);
+        }
+        ended
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.place.entry.wakes(cx.waker());
+        match self.place.entry.wish() {
+            Wish::Serve => {}
+            Wish::Finish if self.closing.is_none() => {
+                self.frames.clear();
+                self.closing = Some(Ended::Finished);
+            }
+            Wish::Finish => {}
+            Wish::End(reason) => return Poll::Ready(Ended::Refused(reason.into())),
+        }
+        let mut read = 0;
+        loop {
+            self.start(cx.waker());
+            self.collect(cx);
+            let before = self.outbox.bytes();
+            let sent = self.outbox.poll_send(cx, &mut self.stream);
+            if self.outbox.bytes() < before {
+                self.touch();
+            }
+            match sent {
+                Poll::Ready(Ok(true)) => {
+                    if self.running.is_empty()
+                        && let Some(ended) = self.closing.take()
+                    {
+                        return Poll::Ready(ended);
+                    }
+                }
+                Poll::Ready(Ok(false)) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Ended::ByPeer),
+                Poll::Pending => {}
+            }
+            if !self.frames.is_empty() && self.may_start() && self.serve.admits(cx.waker()) {
+                continue;
+            }
+            if !self.may_read(cx.waker()) {
+                return Poll::Pending;
+            }
+            if read >= limits::READ_BYTES_PER_POLL {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.reader.poll_fill(cx, &mut self.stream, &self.shared, &mut self.frames) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ended::ByPeer),
+                Poll::Ready(Ok(bytes)) => {
+                    read += bytes;
+                    self.touch();
+                    self.place.entry.inside_frame.set(self.reader.is_inside_frame());
+                }
+                Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer),
+                Poll::Ready(Err(error)) => self.close_after_answers(error.to_string()),
+            }
+        }
+    }
+
+    fn touch(&self) {
+        self.place.entry.active_ns.set(self.serve.mono_ns());
+    }
+
+    fn close_after_answers(&mut self, reason: String) {
+        if self.closing.is_none() {
+            self.closing = Some(Ended::Refused(reason));
+        }
+    }
+
+    fn may_read(&self, waker: &Waker) -> bool {
+        self.closing.is_none()
+            && self.frames.is_empty()
+            && self.may_start()
+            && (self.reader.is_inside_frame()
+                || (self.shared.budget.admits(waker) && self.serve.admits(waker)))
+    }
+
+    fn may_start(&self) -> bool {
+        self.running.len() < limits::REQUESTS_IN_FLIGHT_MAX
+            && self.outbox.bytes() < limits::RESPONSE_BYTES_QUEUED_MAX
+    }
+
+    /// Starts what was read, in order.
+    fn start(&mut self, waker: &Waker) {
+        while self.may_start() && self.serve.admits(waker) {
+            let Some(Frame { body, held }) = self.frames.pop_front() else { return };
+            let mut started = self.serve.start(self.place.entry.peer, body);
+            // The head of the queue is polled right after this, with the waker that counts.
+            if let Started::Running(future) = &mut started
+                && !self.running.is_empty()
+                && let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            {
+                started = Started::Ready(answer);
+            }
+            self.running.push_back(Running { started, held });
+            if self.running.len() == 1 {
+                // Polled now and not after the next start: its records are appended in request order.
+                self.collect(&mut Context::from_waker(waker));
+            }
+        }
+    }
+
+    /// Moves the answers that are there, in order, to the outbox.
+    fn collect(&mut self, cx: &mut Context<'_>) {
+        while self.outbox.bytes() < limits::RESPONSE_BYTES_QUEUED_MAX {
+            let Some(first) = self.running.front_mut() else { return };
+            if let Started::Running(future) = &mut first.started {
+                match Pin::new(future).poll(cx) {
+                    Poll::Ready(answer) => first.started = Started::Ready(answer),
+                    Poll::Pending => return,
+                }
+            }
+            let Some(Running { started: Started::Ready(answer), held }) = self.running.pop_front() else {
+                return;
+            };
+            if let Some(whole) = held.whole {
+                self.shared.buffers.give(whole);
+            }
+            match answer {
+                Answer::Reply(slices) => slices.into_iter().for_each(|slice| self.outbox.push(slice)),
+                Answer::Silent => {}
+                Answer::Close(reason) => {
+                    self.frames.clear();
+                    self.running.clear();
+                    self.closing = Some(Ended::Refused(reason));
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A connection's life: frames in, answers out, in order, within limits. Knows nothing of what the requests say: that is
+//! behind [`Serve`]. One connection lives on one core, in one task.
+
+mod budget;
+mod buffers;
+mod complaints;
+mod connection;
+mod frames;
+mod outbox;
+mod registry;
+
+pub use budget::{Budget, Permit};
+pub use buffers::Buffers;
+pub use complaints::Complaints;
+pub use connection::{Connection, Ended};
+pub use frames::{Frame, FrameError, FrameReader, Held, Shared};
+pub use outbox::Outbox;
+pub use registry::{Entry, Registry, Wish};
+
+use std::{future::Future, net::SocketAddr, pin::Pin, rc::Rc, task::Waker};
+
+use bytes::Bytes;
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum Answer {
+    /// The frame to send, its length included, in slices.
+    Reply(Vec<Bytes>),
+    /// Nothing is sent (produce with acks=0).
+    Silent,
+    /// The connection is closed, after the answers before this one; the sentence says why.
+    Close(String),
+}
+
+/// A request that has been started.
+pub enum Started {
+    Ready(Answer),
+    /// Polled in the order of requests, when the answers before it are there.
+    Running(Pin<Box<dyn Future<Output = Answer>>>),
+}
+
+/// Answers requests. One per core, shared by its connections.
+pub trait Serve {
+    /// Starts one request. Whatever must happen in request order (appending records) happens here or in the first poll of the
+    /// future, which comes before the next request is started.
+    fn start(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Started;
+
+    /// May another request start? If not, `waker` is called when it may.
+    fn admits(&self, waker: &Waker) -> bool;
+
+    /// The monotonic clock, in nanoseconds.
+    fn mono_ns(&self) -> u64;
+}

@@ -1,0 +1,174 @@
+//! Answers on their way to a socket: slices gathered into few sends. Tiny neighbours are copied together, everything else
+//! goes out as it is. Lives on one core.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    os::fd::AsRawFd,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_lite::io::AsyncWrite;
+use nix::sys::socket::{MsgFlags, sendmsg};
+
+use crate::limits;
+
+#[derive(Default)]
+pub struct Outbox {
+    slices: VecDeque<Bytes>,
+    /// Small slices after the last of `slices`, copied together.
+    small: BytesMut,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Bytes that wait to be sent.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub fn push(&mut self, slice: Bytes) {
+        self.bytes += slice.len();
+        if slice.len() < limits::SEND_COALESCED_BYTES {
+            self.small.extend_from_slice(&slice);
+            return;
+        }
+        self.seal();
+        self.slices.push_back(slice);
+    }
+
+    fn seal(&mut self) {
+        if !self.small.is_empty() {
+            self.slices.push_back(self.small.split().freeze());
+        }
+    }
+
+    /// Sends until all is sent, the socket is full (Pending), or this poll's share is used up (`Ok(false)`: ask again).
+    pub fn poll_send<S: AsyncWrite + AsRawFd + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut S,
+    ) -> Poll<io::Result<bool>> {
+        self.seal();
+        let mut sent_now = 0;
+        while !self.slices.is_empty() {
+            if sent_now >= limits::SEND_BYTES_PER_POLL {
+                return Poll::Ready(Ok(false));
+            }
+            let sent = match self.send_gathered(socket)? {
+                Some(sent) => sent,
+                // Full, or a single slice: the stream sends it or waits for room.
+                None => match Pin::new(&mut *socket).poll_write(cx, &self.slices[0]) {
+                    Poll::Ready(sent) => sent?,
+                    Poll::Pending => return Poll::Pending,
+                },
+            };
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.consume(sent);
+            sent_now += sent;
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    /// One system call for many slices; none: the socket is full or one slice needs no gathering.
+    fn send_gathered<S: AsRawFd>(&self, socket: &S) -> io::Result<Option<usize>> {
+        if self.slices.len() < 2 {
+            return Ok(None);
+        }
+        let mut gathered = [IoSlice::new(&[]); limits::SEND_SLICES_MAX];
+        let mut count = 0;
+        for (into, slice) in gathered.iter_mut().zip(&self.slices) {
+            *into = IoSlice::new(slice);
+            count += 1;
+        }
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match sendmsg::<()>(socket.as_raw_fd(), &gathered[..count], &[], flags, None) {
+            Ok(sent) => Ok(Some(sent)),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn consume(&mut self, mut sent: usize) {
+        self.bytes -= sent;
+        while let Some(front) = self.slices.front_mut() {
+            if sent < front.len() {
+                // Not advance(): the slice keeps its memory either way.
+                *front = front.slice(sent..);
+                return;
+            }
+            sent -= front.len();
+            self.slices.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io::Read, os::unix::net::UnixStream, task::Waker};
+
+    /// A socket that never waits by itself: the test reads the other end when it is full.
+    struct Nonblocking(UnixStream);
+
+    impl AsRawFd for Nonblocking {
+        fn as_raw_fd(&self) -> i32 {
+            self.0.as_raw_fd()
+        }
+    }
+
+    impl AsyncWrite for Nonblocking {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+            match io::Write::write(&mut self.0, from) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                done => Poll::Ready(done),
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn bytes_leave_in_order_through_a_socket_that_is_often_full() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut socket = Nonblocking(ours);
+        let mut outbox = Outbox::default();
+        let mut expected = Vec::new();
+        for index in 0..2000usize {
+            let slice = vec![index as u8; [3, 511, 512, 20_000, 1][index % 5]];
+            expected.extend_from_slice(&slice);
+            outbox.push(slice.into());
+        }
+        assert_eq!(outbox.bytes(), expected.len());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut received = Vec::new();
+        let mut buffer = vec![0; 1 << 20];
+        while received.len() < expected.len() {
+            if let Poll::Ready(sent) = outbox.poll_send(&mut cx, &mut socket) {
+                sent.unwrap();
+            }
+            match theirs.read(&mut buffer) {
+                Ok(count) => received.extend_from_slice(&buffer[..count]),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        assert!(received == expected);
+        assert!(outbox.is_empty());
+    }
+}

@@ -1,0 +1,72 @@
+//! Every limit of the wire, by name, with its reason; relations between limits are checked when this file compiles.
+
+/// One core's buffer that sockets are read into while no large frame is under way; never held across a wait, so one
+/// serves all connections of the core.
+pub const SCRATCH_BYTES: usize = 64 << 10;
+
+/// The smallest frame that is a request: API key, version, correlation id.
+pub const FRAME_BYTES_MIN: usize = 8;
+
+/// A frame's receive buffer of at least this size comes from the core's pool and returns to it: fresh pages cost more than
+/// the copy into them.
+pub const POOLED_BYTES_MIN: usize = 32 << 10;
+
+/// Receive buffers that one core keeps for reuse.
+pub const POOL_BYTES_MAX: usize = 16 << 20;
+pub const POOL_BUFFERS_MAX: usize = 32;
+
+/// A buffer larger than this is given back to the allocator: one large request must not pin memory.
+pub const POOLED_BYTES_MAX: usize = 4 << 20;
+
+/// Requests read but not answered, per connection. Clients pipeline 5 (Java) to some hundreds (librdkafka).
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+
+/// Answers of one connection that wait for its socket; beyond it the connection is not read: a slow reader holds no more.
+pub const RESPONSE_BYTES_QUEUED_MAX: usize = 8 << 20;
+
+/// A connection reads about this much before it lets the others run.
+pub const READ_BYTES_PER_POLL: usize = 1 << 20;
+
+/// And it sends about this much.
+pub const SEND_BYTES_PER_POLL: usize = 2 << 20;
+
+/// Slices of one gathered send; more gain nothing.
+pub const SEND_SLICES_MAX: usize = 64;
+
+/// Neighbouring slices below this size are copied together: the kernel's price of a slice is about that of such a copy.
+pub const SEND_COALESCED_BYTES: usize = 512;
+
+/// Requests in flight on one core take at most this part of its memory (one divided by it).
+pub const REQUEST_MEMORY_DIVISOR: usize = 8;
+
+/// Even a tiny budget admits a request of usual size.
+pub const REQUEST_MEMORY_MIN: usize = 4 << 20;
+
+/// A frame that has begun must make progress within this time: a half-sent frame holds memory.
+pub const FRAME_STALL_MS: u64 = 30_000;
+
+/// How often a core looks for idle and stalled connections.
+pub const SWEEP_MS: u64 = 1_000;
+
+/// After this time a stopping broker no longer waits for requests in flight.
+pub const DRAIN_MS: u64 = 5_000;
+
+/// Waiting after accept failed for want of descriptors or memory: failing at once again would spin.
+pub const ACCEPT_BACKOFF_MS: u64 = 100;
+
+/// Lines per second that one core logs about misbehaving peers.
+pub const COMPLAINTS_PER_SECOND: u32 = 10;
+
+/// Completions and messages that one turn takes on before the connections run again.
+pub const TURN_EVENTS_MAX: usize = 4096;
+
+/// The longest wait that a Fetch may ask for, whatever its max_wait_ms says.
+pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
+
+/// Producer ids taken from the controller at once by one core: one metadata record serves so many producers.
+pub const PRODUCER_ID_BLOCK: u32 = 1000;
+
+const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);
+const _: () = assert!(POOLED_BYTES_MAX < POOL_BYTES_MAX);
+// A connection that may queue no answer could never make progress.
+const _: () = assert!(RESPONSE_BYTES_QUEUED_MAX > SEND_BYTES_PER_POLL);
