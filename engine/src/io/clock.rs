@@ -1,0 +1,41 @@
+//! The one place that reads a clock. Copies share a start, so deadlines may travel between cores.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::base::{Now, Timestamp};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// One per process; every core takes a copy.
+    pub fn start() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    pub fn now(&self) -> Now {
+        // A wall clock set before 1970 reads as 0; u64 nanoseconds last 584 years.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        Now {
+            mono_ns: u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            wall: Timestamp(i64::try_from(wall).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_part_never_goes_back_and_the_wall_is_of_this_age() {
+        let clock = Clock::start();
+        let copy = clock;
+        let first = clock.now();
+        let second = copy.now();
+        assert!(second.mono_ns >= first.mono_ns);
+        assert!(first.wall.0 > 1_700_000_000_000);
+    }
+}

@@ -1,0 +1,123 @@
+//! What performs a core's `Op`s: the data ring for reads and writes, helper threads for the rest, one signal for both.
+//! Created, used and dropped on the core's thread.
+//!
+//! A turn: `push` what the shard asks, `submit`, and when the signal was raised, `drain`. `Pump` waits for the signal.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::disk;
+use super::flight::{Flight, Refused};
+use super::ring::{Ring, RingConfig};
+use super::root::Root;
+use super::signal::Signal;
+use super::worker::{Worker, stale_name};
+use crate::op::{Done, Op, OpId};
+
+pub struct Device {
+    // Dropped first: it waits for the kernel.
+    ring: Ring,
+    worker: Worker,
+    root: Arc<Root>,
+    signal: Signal,
+    /// Done without the kernel: refused Ops.
+    ready: VecDeque<(OpId, Done)>,
+    scratch: Vec<(OpId, Done)>,
+}
+
+impl Device {
+    /// Devices of the calling thread's core on an existing data directory. `lock`: see `Ring::new`.
+    pub fn open(config: &RingConfig, directory: &Path, lock: Option<BorrowedFd<'_>>) -> io::Result<Device> {
+        let root = Arc::new(Root::open(directory)?);
+        let signal = Signal::new()?;
+        let ring = Ring::new(config, root.clone(), lock, signal.clone())?;
+        let worker = Worker::start(&root, &signal)?;
+        Ok(Device { ring, worker, root, signal, ready: VecDeque::new(), scratch: Vec::new() })
+    }
+
+    /// Takes an Op; its Done comes out of `drain`.
+    pub fn push(&mut self, id: OpId, op: Op) {
+        match Flight::new(id, op) {
+            Ok(flight) => self.ring.push(flight),
+            Err(Refused::Failed(failure)) => self.ready_now(id, Done::Failed(failure)),
+            Err(Refused::NotOurs(op)) => {
+                // Before and (in `drain`) after: an open in between could have kept what was there.
+                if let Some(name) = stale_name(&op) {
+                    self.ring.files.forget(name);
+                }
+                if let Err((id, done)) = self.worker.push(id, op) {
+                    self.ready_now(id, done);
+                }
+            }
+        }
+    }
+
+    /// Hands what was pushed to the kernel.
+    pub fn submit(&mut self) {
+        let mut refused = std::mem::take(&mut self.scratch);
+        self.ring.submit(&mut refused);
+        for (id, done) in refused.drain(..) {
+            self.ready_now(id, done);
+        }
+        self.scratch = refused;
+    }
+
+    /// Appends all that is done. Never blocks. Whoever waits for the signal clears it before this call, not after.
+    pub fn drain(&mut self, out: &mut Vec<(OpId, Done)>) {
+        while let Some(finished) = self.worker.next() {
+            if let Some(name) = &finished.stale {
+                self.ring.files.forget(name);
+            }
+            out.push((finished.id, finished.done));
+        }
+        self.ring.drain(out);
+        out.extend(self.ready.drain(..));
+    }
+
+    /// Raised whenever `drain` may have something.
+    pub fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    pub fn event_fd(&self) -> BorrowedFd<'_> {
+        self.signal.as_fd()
+    }
+
+    /// Ops whose Done has not been drained.
+    pub fn in_flight(&self) -> usize {
+        self.ring.in_flight() + self.worker.in_flight() + self.ready.len()
+    }
+
+    /// Whether journal writes have real-time I/O priority.
+    pub fn has_realtime(&self) -> bool {
+        self.ring.has_realtime()
+    }
+
+    /// Blocks the thread until there may be something to drain, or the time is up. For start, stop and tests.
+    pub fn wait_blocking(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        let raised = self.signal.wait_blocking(timeout)?;
+        self.signal.clear();
+        Ok(raised)
+    }
+
+    /// Performs a batch and blocks for all of it (`op::Perform`): tens of thousands of small Ops at start.
+    pub fn perform(&mut self, ops: Vec<Op>) -> Vec<Done> {
+        let stale: Vec<_> = ops.iter().filter_map(stale_name).cloned().collect();
+        let done = disk::perform(&self.root, ops);
+        stale.iter().for_each(|name| self.ring.files.forget(name));
+        done
+    }
+
+    fn ready_now(&mut self, id: OpId, done: Done) {
+        self.ready.push_back((id, done));
+        self.signal.raise();
+    }
+}
+
+#[cfg(test)]
+#[path = "device_tests.rs"]
+mod tests;

@@ -1,0 +1,43 @@
+//! Limits of the devices, each with its reason. One set per core unless it says otherwise.
+
+use crate::limits::BLOCK_BYTES;
+
+/// Entries of a data ring (`--ring-entries`): Ops that the kernel works on at once. More wait their turn here.
+pub const RING_ENTRIES_DEFAULT: u32 = 256;
+pub const RING_ENTRIES_MIN: u32 = 8;
+pub const RING_ENTRIES_MAX: u32 = 4096;
+
+/// Bytes of background I/O in flight (`--io-depth`): enough to keep an NVMe drive writing, little enough that a journal
+/// write waits behind it for well under a millisecond.
+pub const BACKGROUND_BYTES_IN_FLIGHT: usize = 512 << 10;
+
+/// Bytes of cold reads in flight: two or more 1 MiB reads overlap, so one slow one does not idle the drive.
+pub const BULK_BYTES_IN_FLIGHT: usize = 4 << 20;
+
+/// The largest single request that is handed to the kernel for bulk and background Ops; larger ones travel in pieces, so
+/// that the caps above count what the device sees.
+pub const PIECE_BYTES: usize = 512 << 10;
+
+/// The largest single request of any class: below the kernel's own limit of 2 GiB less one page.
+pub const REQUEST_BYTES_MAX: usize = 1 << 30;
+
+/// Open descriptors kept by one core; files with an Op in flight come on top.
+pub const OPEN_FILES_DEFAULT: usize = 2048;
+
+/// `Fill` writes zeros in pieces of this size.
+pub const FILL_PIECE_BYTES: usize = 1 << 20;
+
+/// Threads that perform a batch of blocking Ops at start and stop: enough to overlap cold metadata reads.
+pub const PERFORM_THREADS: usize = 8;
+
+/// A batch below this is performed on the calling thread: starting threads would cost more than it saves.
+pub const PERFORM_INLINE_OPS: usize = 32;
+
+const _: () = {
+    // Pieces of an O_DIRECT Op must stay whole blocks.
+    assert!(PIECE_BYTES.is_multiple_of(BLOCK_BYTES));
+    assert!(REQUEST_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+    assert!(FILL_PIECE_BYTES.is_multiple_of(BLOCK_BYTES));
+    // A piece must fit its cap, or nothing but the exception for an idle lane would let it through.
+    assert!(PIECE_BYTES <= BACKGROUND_BYTES_IN_FLIGHT && PIECE_BYTES <= BULK_BYTES_IN_FLIGHT);
+};
