@@ -69,3 +69,62 @@ macro_rules! tests {
     };
 }
 for_each_api!(tests);
+
+/// Definitions with one mistake each: an oracle that lets them pass proves nothing.
+mod canary {
+    use super::{check, messages};
+    use crate::wire::{
+        Text, delete_records::DeleteRecordsResponse, init_producer_id::InitProducerIdResponse,
+        offset_for_leader_epoch::OffsetForLeaderEpochResponse,
+    };
+
+    message! {
+        pub struct SwappedFields: request(OffsetForLeaderEpoch, OffsetForLeaderEpochResponse) {
+            [3..; ignorable] replica_id: i32 = -2,
+            [0..] topics: Vec<Topic>,
+        }
+
+        pub struct Topic {
+            [0..] topic: Text,
+            [0..] partitions: Vec<Partition>,
+        }
+
+        // The two epochs, of one type and side by side, have changed places.
+        pub struct Partition {
+            [0..] partition: i32,
+            [0..] leader_epoch: i32,
+            [2..; ignorable] current_leader_epoch: i32 = -1,
+        }
+
+        // The producer's id and epoch are there from 3, not from 4.
+        pub struct WrongVersion: request(InitProducerId, InitProducerIdResponse) {
+            [0..; null(0..)] transactional_id: Option<Text> = Some(Text::default()),
+            [0..] transaction_timeout_ms: i32,
+            [4..] producer_id: i64 = -1,
+            [4..] producer_epoch: i16 = -1,
+        }
+
+        // The timeout is missing.
+        pub struct MissingField: request(DeleteRecords, DeleteRecordsResponse) {
+            [0..] topics: Vec<Topic>,
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "left == right")]
+    fn swapped_fields_are_caught() {
+        check::<SwappedFields, messages::OffsetForLeaderEpochRequest>();
+    }
+
+    #[test]
+    #[should_panic(expected = "version 3")]
+    fn a_wrong_version_is_caught() {
+        check::<WrongVersion, messages::InitProducerIdRequest>();
+    }
+
+    #[test]
+    #[should_panic(expected = "version 0")]
+    fn a_missing_field_is_caught() {
+        check::<MissingField, messages::DeleteRecordsRequest>();
+    }
+}
