@@ -1,0 +1,202 @@
+//! Where a value comes from: the topic, the broker's dynamic options (its own, then the cluster's), its file and command
+//! line, the default. And the answer to DescribeConfigs, which shows the whole chain.
+
+use std::borrow::Cow;
+
+use crate::config::broker_keys::broker_key;
+use crate::config::error::ConfigError;
+use crate::config::key::Key;
+use crate::config::topic::{Overrides, Synonym, TopicKey, topic_key};
+use crate::config::value::FromValue;
+
+/// DescribeConfigs' sources (KIP-226).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Topic,
+    DynamicBroker,
+    DynamicCluster,
+    StaticBroker,
+    Default,
+}
+
+impl Source {
+    pub fn id(self) -> i8 {
+        match self {
+            Source::Topic => 1,
+            Source::DynamicBroker => 2,
+            Source::DynamicCluster => 3,
+            Source::StaticBroker => 4,
+            Source::Default => 5,
+        }
+    }
+}
+
+static NOTHING: Overrides = Overrides::new();
+
+/// All that was given, strongest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Layers<'a> {
+    pub topic: &'a Overrides,
+    pub dynamic_broker: &'a Overrides,
+    pub dynamic_cluster: &'a Overrides,
+    pub static_broker: &'a Overrides,
+}
+
+impl<'a> Layers<'a> {
+    pub const EMPTY: Layers<'static> = Layers {
+        topic: &NOTHING,
+        dynamic_broker: &NOTHING,
+        dynamic_cluster: &NOTHING,
+        static_broker: &NOTHING,
+    };
+
+    fn broker_layers(&self) -> [(Source, &'a Overrides); 3] {
+        [
+            (Source::DynamicBroker, self.dynamic_broker),
+            (Source::DynamicCluster, self.dynamic_cluster),
+            (Source::StaticBroker, self.static_broker),
+        ]
+    }
+
+    /// What was given for a broker key, strongest first, without the default.
+    fn given(&self, name: &'static str) -> impl Iterator<Item = (Source, &'a str)> + use<'a> {
+        self.broker_layers()
+            .into_iter()
+            .filter_map(move |(source, layer)| layer.get(name).map(|value| (source, value.as_str())))
+    }
+
+    /// The values behind a topic option, the one in force first.
+    fn topic_chain(&self, topic: &TopicKey) -> Vec<Link<'a>> {
+        let mut chain = Vec::new();
+        if let Some(value) = self.topic.get(topic.key.name) {
+            chain.push(Link { name: topic.key.name, raw: value, factor: 1, source: Source::Topic });
+        }
+        for &Synonym { name, factor } in topic.synonyms {
+            chain.extend(self.given(name).map(|(source, raw)| Link { name, raw, factor, source }));
+        }
+        // A broker option's default speaks for the topic too; where all are null the topic has its own.
+        let defaults = topic.synonyms.iter().filter_map(|synonym| {
+            let raw = broker_key(synonym.name)?.default?;
+            Some(Link { name: synonym.name, raw, factor: synonym.factor, source: Source::Default })
+        });
+        chain.extend(defaults);
+        if chain.last().is_none_or(|link| link.source != Source::Default) {
+            let raw = topic.key.default.unwrap_or_default();
+            chain.push(Link { name: topic.key.name, raw, factor: 1, source: Source::Default });
+        }
+        chain
+    }
+
+    /// The values behind a broker option, the one in force first; empty where it is unset.
+    fn broker_chain(&self, key: &Key) -> Vec<Link<'a>> {
+        let name = key.name;
+        let given = self.given(name).map(|(source, raw)| Link { name, raw, factor: 1, source });
+        let default = key.default.map(|raw| Link { name, raw, factor: 1, source: Source::Default });
+        given.chain(default).collect()
+    }
+
+    /// A topic option as DescribeConfigs shows it; `None` for a name that is none.
+    pub fn describe_topic(&self, name: &str) -> Option<Described> {
+        let topic = topic_key(name)?;
+        Some(Described::new(&topic.key, false, &self.topic_chain(topic)))
+    }
+
+    /// A broker option as DescribeConfigs shows it; `None` for a name that is none.
+    pub fn describe_broker(&self, name: &str) -> Option<Described> {
+        let key = broker_key(name)?;
+        Some(Described::new(key, key.is_read_only(), &self.broker_chain(key)))
+    }
+}
+
+/// One value on the way from a topic to the default.
+#[derive(Clone, Copy, Debug)]
+struct Link<'a> {
+    name: &'static str,
+    raw: &'a str,
+    factor: i64,
+    source: Source,
+}
+
+impl<'a> Link<'a> {
+    /// In the unit of the option that is asked for. Negative is "no limit" in every unit.
+    fn value(&self) -> Cow<'a, str> {
+        let raw = self.raw.trim();
+        match raw.parse::<i64>() {
+            Ok(number) if self.factor != 1 && number < 0 => Cow::Borrowed("-1"),
+            Ok(number) if self.factor != 1 => Cow::Owned(number.saturating_mul(self.factor).to_string()),
+            _ => Cow::Borrowed(raw),
+        }
+    }
+}
+
+/// One option, as DescribeConfigs shows it. Sensitive values are `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    pub key: Key,
+    pub value: Option<String>,
+    pub source: Source,
+    pub read_only: bool,
+    pub synonyms: Vec<DescribedSynonym>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedSynonym {
+    pub name: &'static str,
+    pub value: Option<String>,
+    pub source: Source,
+}
+
+impl Described {
+    fn new(key: &Key, read_only: bool, chain: &[Link<'_>]) -> Described {
+        let shown = |value: Cow<'_, str>| (!key.is_sensitive()).then(|| value.into_owned());
+        Described {
+            key: *key,
+            value: chain.first().and_then(|link| shown(link.value())),
+            source: chain.first().map_or(Source::Default, |link| link.source),
+            read_only,
+            synonyms: chain
+                .iter()
+                .map(|link| DescribedSynonym {
+                    name: link.name,
+                    value: shown(Cow::Borrowed(link.raw)),
+                    source: link.source,
+                })
+                .collect(),
+        }
+    }
+
+    /// The value is the built-in one.
+    pub fn is_default(&self) -> bool {
+        self.source == Source::Default
+    }
+}
+
+/// Reads typed values out of the layers.
+pub(super) struct Reader<'l, 'a> {
+    layers: &'l Layers<'a>,
+}
+
+impl<'l, 'a> Reader<'l, 'a> {
+    pub(super) fn new(layers: &'l Layers<'a>) -> Reader<'l, 'a> {
+        Reader { layers }
+    }
+
+    pub(super) fn topic<T: FromValue>(&self, name: &'static str) -> Result<T, ConfigError> {
+        let topic = topic_key(name).unwrap_or_else(|| panic!("{name} is in no table"));
+        let chain = self.layers.topic_chain(topic);
+        let value = chain.first().map(Link::value).unwrap_or_default();
+        topic.key.check(&value)?;
+        T::from_value(&value).ok_or_else(|| ConfigError::invalid(name, &value, "not such a value"))
+    }
+
+    /// `None` where the option is unset.
+    pub(super) fn broker<T: FromValue>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        let key = broker_key(name).unwrap_or_else(|| panic!("{name} is in no table"));
+        let chain = self.layers.broker_chain(key);
+        let Some(value) = chain.first().map(Link::value) else { return Ok(None) };
+        key.check(&value)?;
+        let parsed =
+            T::from_value(&value).ok_or_else(|| ConfigError::invalid(name, &value, "not such a value"))?;
+        Ok(Some(parsed))
+    }
+}
