@@ -129,6 +129,73 @@ pub struct TopicPartition {
     pub partition: PartitionIndex,
 }
 
+/// Whose clock a record's timestamp is from (`message.timestamp.type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampType {
+    /// Each record carries the time that its producer gave it.
+    CreateTime,
+    /// Every record's time is the batch's max timestamp, set by the leader.
+    LogAppendTime,
+}
+
+/// How a batch's records are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl Codec {
+    pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+    /// The number in a batch's attributes.
+    pub fn id(self) -> u8 {
+        match self {
+            Codec::None => 0,
+            Codec::Gzip => 1,
+            Codec::Snappy => 2,
+            Codec::Lz4 => 3,
+            Codec::Zstd => 4,
+        }
+    }
+
+    pub fn from_id(id: u8) -> Option<Codec> {
+        Codec::ALL.into_iter().find(|codec| codec.id() == id)
+    }
+
+    /// As clients and `compression.type` spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::None => "none",
+            Codec::Gzip => "gzip",
+            Codec::Snappy => "snappy",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+        }
+    }
+}
+
+/// A codec and how hard it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    pub codec: Codec,
+    /// `None` is the codec's own default; snappy and lz4 have one level.
+    pub level: Option<i32>,
+}
+
+impl From<Codec> for Compression {
+    fn from(codec: Codec) -> Compression {
+        Compression { codec, level: None }
+    }
+}
+
+impl Compression {
+    pub const NONE: Compression = Compression { codec: Codec::None, level: None };
+}
+
 /// The time of one turn, an argument of every transition: nobody below the shell reads a clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now {

@@ -36,7 +36,7 @@ broker_keys! {
         "Whether a topic that a client asks for is created.";
     Planned "auto.leader.rebalance.enable" Boolean Some("true"), Any, ReadOnly,
         "Whether leadership returns to preferred leaders by itself.";
-    Planned "broker.heartbeat.interval.ms" Int Some("2000"), Any, ReadOnly,
+    Planned "broker.heartbeat.interval.ms" Int Some("1000"), Any, ReadOnly,
         "How often a broker reports to the controller.";
     Works "broker.id" Int Some("-1"), Any, ReadOnly,
         "As node.id, where that is not given.";
@@ -130,7 +130,7 @@ broker_keys! {
         "Cores that compact at once.";
     Works "log.cleanup.policy" List Some("delete"), ListOf(&["compact", "delete"]), ClusterWide,
         "What happens to old records, where the topic does not say.";
-    Works "log.dir" List Some("/tmp/kafka-logs"), Any, ReadOnly,
+    Works "log.dir" List None, Any, ReadOnly,
         "The data directory, where log.dirs is not given.";
     Works "log.dirs" List None, Any, ReadOnly,
         "The data directory; Corelog keeps one.";

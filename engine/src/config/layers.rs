@@ -185,18 +185,29 @@ impl<'l, 'a> Reader<'l, 'a> {
         let topic = topic_key(name).unwrap_or_else(|| panic!("{name} is in no table"));
         let chain = self.layers.topic_chain(topic);
         let value = chain.first().map(Link::value).unwrap_or_default();
-        topic.key.check(&value)?;
-        T::from_value(&value).ok_or_else(|| ConfigError::invalid(name, &value, "not such a value"))
+        read(&topic.key, &value)
     }
 
-    /// `None` where the option is unset.
-    pub(super) fn broker<T: FromValue>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
-        let key = broker_key(name).unwrap_or_else(|| panic!("{name} is in no table"));
-        let chain = self.layers.broker_chain(key);
-        let Some(value) = chain.first().map(Link::value) else { return Ok(None) };
-        key.check(&value)?;
-        let parsed =
-            T::from_value(&value).ok_or_else(|| ConfigError::invalid(name, &value, "not such a value"))?;
-        Ok(Some(parsed))
+    /// A broker option whose default is not null.
+    pub(super) fn required<T: FromValue>(&self, name: &'static str) -> Result<T, ConfigError> {
+        let message = || format!("{name} is required and not set");
+        self.optional(name)?.ok_or_else(|| ConfigError { key: name.to_owned(), message: message() })
     }
+
+    /// A broker option; `None` where it is unset and has no default.
+    pub(super) fn optional<T: FromValue>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        let key = broker_key(name).unwrap_or_else(|| panic!("{name} is in no table"));
+        self.layers.broker_chain(key).first().map(|link| read(key, &link.value())).transpose()
+    }
+
+    /// A broker option; `None` where nobody gave it, whatever its default.
+    pub(super) fn given<T: FromValue>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        let key = broker_key(name).unwrap_or_else(|| panic!("{name} is in no table"));
+        self.layers.given(name).next().map(|(_, value)| read(key, value.trim())).transpose()
+    }
+}
+
+fn read<T: FromValue>(key: &Key, value: &str) -> Result<T, ConfigError> {
+    key.check(value)?;
+    T::from_value(value).ok_or_else(|| ConfigError::invalid(key.name, value, "Not such a value"))
 }

@@ -1,7 +1,7 @@
 //! Promises of the options that no single file of them owns.
 
 use super::*;
-use crate::record::{Codec, Compression, TimestampType};
+use crate::base::{Codec, Compression, TimestampType};
 
 fn map(pairs: &[(&str, &str)]) -> Overrides {
     pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -15,7 +15,9 @@ fn refused(name: &str, value: &str) -> String {
 fn every_default_is_valid_and_every_name_is_known_once() {
     let mut names: Vec<&str> = Vec::new();
     for key in broker_keys::BROKER_KEYS.iter().chain(inert::INERT_KEYS) {
-        key.default.map(|value| key.check(value).unwrap());
+        if let Some(value) = key.default {
+            key.check(value).unwrap();
+        }
         assert!(!key.doc.is_empty());
         names.push(key.name);
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::{Codec, Compression, TimestampType};
 use crate::config::error::ConfigError;
 use crate::config::key::Type::{Boolean, Double, Int, List, Long, String as Text};
 use crate::config::key::{Check, Effect, Key, Update};
@@ -10,7 +11,6 @@ use crate::config::layers::{Layers, Reader};
 use crate::config::suggest::suggestion;
 use crate::config::value::{CleanupPolicy, CompressionType, Durability, TopicCompression};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::record::{Codec, Compression, TimestampType};
 
 /// A broker-level name of a topic option; its number times `factor` is the topic's (hours to milliseconds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Values as the broker uses them, read from text that `Key::check` accepted.
 
+use crate::base::{Codec, Compression, TimestampType};
 use crate::config::key::entries;
-use crate::record::{Codec, Compression, TimestampType};
 
 /// Reads a value; `None` where the text is no such value, which `Key::check` rules out for keys of that type.
 pub trait FromValue: Sized {

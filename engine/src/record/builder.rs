@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 
+use crate::base::{Codec, Compression};
 use crate::base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::record::codec::{Codec, Compression};
 use crate::record::error::RecordError;
 use crate::record::header::{Attributes, BatchHeader, HEADER_BYTES, MAGIC};
 use crate::record::reader::{Record, RecordHeader};

@@ -1,8 +1,8 @@
 //! Why a batch is refused. The peer's mistake, or damage on disk: the caller knows which, the code is for the peer.
 
+use crate::base::Codec;
 use crate::base::Offset;
 use crate::error::{ErrorCode, Refusal};
-use crate::record::codec::Codec;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {

@@ -17,8 +17,9 @@
 //! 61 records                  compressed as a whole
 //! ```
 
-use crate::base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
-use crate::record::codec::Codec;
+use crate::base::{
+    Codec, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TimestampType,
+};
 use crate::record::error::RecordError;
 
 /// Bytes of a batch before its records.
@@ -34,14 +35,6 @@ pub(super) const CRC_AT: usize = 17;
 /// Where the bytes under the CRC begin.
 pub(super) const ATTRIBUTES_AT: usize = 21;
 pub(super) const MAX_TIMESTAMP_AT: usize = 35;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampType {
-    /// Each record carries the time that its producer gave it.
-    CreateTime,
-    /// Every record's time is the batch's max timestamp, set by the leader.
-    LogAppendTime,
-}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes(pub u16);

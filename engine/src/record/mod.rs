@@ -5,7 +5,7 @@
 
 mod batch;
 mod builder;
-pub mod codec;
+mod codec;
 mod error;
 mod header;
 mod reader;
@@ -17,10 +17,10 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
+pub use crate::base::{Codec, Compression, TimestampType};
 pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_append_time, stamp_max_timestamp};
 pub use builder::{BatchBuilder, RecordData};
-pub use codec::{Codec, Compression};
 pub use error::RecordError;
-pub use header::{Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, MAGIC, TimestampType};
+pub use header::{Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, MAGIC};
 pub use reader::{Headers, Record, RecordHeader, RecordIter, Records};
 pub use validate::{Keys, Rules, Walked, validate};

@@ -12,9 +12,10 @@
 
 use std::borrow::Cow;
 
+use crate::base::TimestampType;
 use crate::base::{Offset, Timestamp};
 use crate::record::error::RecordError;
-use crate::record::header::{BatchHeader, TimestampType};
+use crate::record::header::BatchHeader;
 use crate::record::varint;
 
 /// The smallest record: one byte for each of its seven fields.

@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::base::{Codec, Compression};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::batch::CheckedBatch;
-use crate::record::codec::{Codec, Compression};
 use crate::record::error::RecordError;
 use crate::record::header::{ATTRIBUTES_AT, BatchHeader, CRC_AT, HEADER_BYTES, LOG_OVERHEAD};
 

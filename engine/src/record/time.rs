@@ -1,10 +1,10 @@
 //! Look-ups by time inside one batch (ListOffsets). The header answers alone where it can; otherwise the records are
 //! decompressed.
 
+use crate::base::TimestampType;
 use crate::base::{Offset, Timestamp};
 use crate::record::batch::CheckedBatch;
 use crate::record::error::RecordError;
-use crate::record::header::TimestampType;
 
 impl CheckedBatch<'_> {
     /// The first record at offset `from` or later whose timestamp is `timestamp` or later.

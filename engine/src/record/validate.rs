@@ -2,10 +2,11 @@
 //! compacted, timestamps near the broker's clock (Kafka's `LogValidator`). Walking the records means decompressing, so
 //! `needs_records` says when the header is enough.
 
+use crate::base::TimestampType;
 use crate::base::{Offset, Timestamp};
 use crate::record::batch::CheckedBatch;
 use crate::record::error::RecordError;
-use crate::record::header::{BatchHeader, TimestampType};
+use crate::record::header::BatchHeader;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {

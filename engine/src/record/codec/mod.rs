@@ -9,47 +9,11 @@ mod zstd;
 use std::borrow::Cow;
 use std::io::Read;
 
+use crate::base::{Codec, Compression};
 use crate::limits::{EXPANSION_BYTES_FREE, EXPANSION_BYTES_MAX, EXPANSION_RATIO_MAX};
 use crate::record::error::RecordError;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Codec {
-    None,
-    Gzip,
-    Snappy,
-    Lz4,
-    Zstd,
-}
-
 impl Codec {
-    pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
-
-    /// The number in a batch's attributes.
-    pub fn id(self) -> u8 {
-        match self {
-            Codec::None => 0,
-            Codec::Gzip => 1,
-            Codec::Snappy => 2,
-            Codec::Lz4 => 3,
-            Codec::Zstd => 4,
-        }
-    }
-
-    pub fn from_id(id: u8) -> Option<Codec> {
-        Codec::ALL.into_iter().find(|codec| codec.id() == id)
-    }
-
-    /// As clients and `compression.type` spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Codec::None => "none",
-            Codec::Gzip => "gzip",
-            Codec::Snappy => "snappy",
-            Codec::Lz4 => "lz4",
-            Codec::Zstd => "zstd",
-        }
-    }
-
     /// At most `bytes_max` bytes come out, and no more than `limits::EXPANSION_*` allow for so much input.
     pub fn decompress(self, bytes: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>, RecordError> {
         let by_ratio = bytes.len().saturating_mul(EXPANSION_RATIO_MAX).max(EXPANSION_BYTES_FREE);
@@ -65,23 +29,7 @@ impl Codec {
     }
 }
 
-/// A codec and how hard it works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compression {
-    pub codec: Codec,
-    /// `None` is the codec's own default; snappy and lz4 have one level.
-    pub level: Option<i32>,
-}
-
-impl From<Codec> for Compression {
-    fn from(codec: Codec) -> Compression {
-        Compression { codec, level: None }
-    }
-}
-
 impl Compression {
-    pub const NONE: Compression = Compression { codec: Codec::None, level: None };
-
     pub fn compress(&self, bytes: &[u8]) -> Result<Vec<u8>, RecordError> {
         let compressed = match self.codec {
             Codec::None => Some(bytes.to_vec()),
