@@ -1,0 +1,76 @@
+# Sourced by the scripts: finds or installs what they need. Debian packages as root or through `sudo -n`, otherwise one
+# line says what is missing; Python packages and Kafka's jars under .cache. Which mirror serves them is the machine's
+# own setting.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=$root/.cache
+python=$cache/python/bin/python
+kafka_version=4.3.0
+kafka_jars=$cache/kafka-$kafka_version
+
+build_packages=(gcc libc6-dev make pkg-config ca-certificates)
+test_packages=(kcat python3 python3-venv maven default-jre-headless util-linux iproute2 procps)
+compare_packages=(gcc g++ libc6-dev make pkg-config python3 python3-venv maven default-jre-headless npm util-linux
+  zlib1g-dev libssl-dev libzstd-dev liblz4-dev libsasl2-dev libcurl4-openssl-dev)
+
+# Installs those of the named Debian packages that are missing.
+need_packages() {
+  local name missing=() as=()
+  command -v dpkg-query >/dev/null || { echo "not Debian: make sure of these packages yourself: $*"; return 0; }
+  for name; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    if sudo -n true 2>/dev/null; then
+      as=(sudo -n)
+    else
+      echo "missing packages, install them as root: apt-get install -y ${missing[*]}" >&2
+      return 1
+    fi
+  fi
+  echo "installing ${missing[*]}"
+  "${as[@]}" apt-get update -qq </dev/null || echo "apt-get update failed: trying with the lists that are here" >&2
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    </dev/null >/dev/null
+}
+
+# cargo, in PATH or where rustup puts it.
+need_cargo() {
+  command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+  command -v cargo >/dev/null || {
+    echo "cargo is missing: install Rust with rustup (https://rustup.rs) and start again" >&2
+    return 1
+  }
+}
+
+# Where cargo puts what it builds.
+target_directory() {
+  echo "${CARGO_TARGET_DIR:-$root/target}"
+}
+
+# The Python clients, in an environment of their own.
+need_python() {
+  local wanted=$root/scripts/clients/requirements.txt interpreter
+  ! cmp -s "$wanted" "$cache/python/requirements.txt" || return 0
+  rm -rf "$cache/python"
+  mkdir -p "$cache"
+  for interpreter in python3 /usr/bin/python3; do
+    ! "$interpreter" -m venv "$cache/python" >/dev/null 2>&1 || break
+  done
+  echo "installing the Python clients"
+  "$python" -m pip install -q --disable-pip-version-check -r "$wanted" </dev/null
+  cp "$wanted" "$cache/python/requirements.txt"
+}
+
+# Kafka's command line tools, as jars.
+need_kafka_jars() {
+  local wanted=$root/scripts/clients/pom.xml
+  ! cmp -s "$wanted" "$kafka_jars/pom.xml" || return 0
+  rm -rf "$kafka_jars"
+  mkdir -p "$kafka_jars"
+  echo "fetching Kafka's tools $kafka_version"
+  mvn -q -B -f "$wanted" -Dkafka.version="$kafka_version" dependency:copy-dependencies \
+    -DoutputDirectory="$kafka_jars/libs" </dev/null
+  cp "$wanted" "$kafka_jars/pom.xml"
+}
