@@ -10,6 +10,7 @@ mod disk;
 mod files;
 mod flight;
 pub mod limits;
+pub mod lock;
 pub mod pump;
 pub mod ring;
 mod root;
