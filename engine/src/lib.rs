@@ -4,6 +4,7 @@
 //! 0 `base limits error op` · 1 `record config` · 2 `log producer controller` (machines) · 3 `io` · 4 `shard bus`.
 
 pub mod base;
+pub mod bus;
 pub mod config;
 pub mod controller;
 pub mod error;

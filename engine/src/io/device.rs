@@ -32,8 +32,17 @@ pub struct Device {
 impl Device {
     /// Devices of the calling thread's core on an existing data directory. `lock`: see `Ring::new`.
     pub fn open(config: &RingConfig, directory: &Path, lock: Option<BorrowedFd<'_>>) -> io::Result<Device> {
+        Device::open_on(config, directory, lock, Signal::new()?)
+    }
+
+    /// As `open`, raising a signal that the core waits for anyway, such as its bus's.
+    pub fn open_on(
+        config: &RingConfig,
+        directory: &Path,
+        lock: Option<BorrowedFd<'_>>,
+        signal: Signal,
+    ) -> io::Result<Device> {
         let root = Arc::new(Root::open(directory)?);
-        let signal = Signal::new()?;
         let ring = Ring::new(config, root.clone(), lock, signal.clone())?;
         let worker = Worker::start(&root, &signal)?;
         Ok(Device { ring, worker, root, signal, ready: VecDeque::new(), scratch: Vec::new() })
