@@ -11,4 +11,5 @@ pub mod error;
 pub mod io;
 pub mod limits;
 pub mod op;
+pub mod producer;
 pub mod record;
