@@ -9,12 +9,15 @@ pub mod device;
 mod disk;
 mod files;
 mod flight;
+pub mod host;
 pub mod limits;
 pub mod lock;
+mod mount;
 pub mod pump;
 pub mod ring;
 mod root;
 pub mod signal;
+pub mod storage;
 mod worker;
 
 pub use buffer::{AlignedBuf, is_aligned};
