@@ -1,1 +1,3 @@
 //! Micro-benchmarks of the hot paths; each also runs small inside the tests.
+
+pub mod record;

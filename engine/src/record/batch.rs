@@ -3,6 +3,7 @@
 
 use crate::base::{LeaderEpoch, Offset, Timestamp};
 use crate::limits::BATCH_BYTES_MAX;
+use crate::record::crc::crc32c;
 use crate::record::error::RecordError;
 use crate::record::header::{
     ATTRIBUTES_AT, Attributes, BatchHeader, CRC_AT, HEADER_BYTES, LEADER_EPOCH_AT, MAX_TIMESTAMP_AT,
@@ -41,7 +42,7 @@ impl<'a> UncheckedBatch<'a> {
     /// Proves the CRC, that the counts can be true, and that the codec exists. A count of 0 passes: compaction leaves
     /// such batches behind; `BatchHeader::check_produced` refuses it from a producer.
     pub fn check(self) -> Result<CheckedBatch<'a>, RecordError> {
-        let computed = crc32c::crc32c(&self.bytes[ATTRIBUTES_AT..]);
+        let computed = crc32c(&self.bytes[ATTRIBUTES_AT..]);
         if computed != self.header.crc {
             return Err(RecordError::CrcMismatch { stored: self.header.crc, computed });
         }
@@ -121,6 +122,6 @@ pub fn stamp_append_time(bytes: &mut [u8], now: Timestamp) {
 pub fn stamp_max_timestamp(bytes: &mut [u8], timestamp: Timestamp) {
     let Some((head, _)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() else { return };
     head[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.0.to_be_bytes());
-    let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+    let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
     bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
 }

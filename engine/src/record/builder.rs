@@ -9,7 +9,7 @@ use crate::limits::BATCH_BYTES_MAX;
 use crate::record::error::RecordError;
 use crate::record::header::{Attributes, BatchHeader, HEADER_BYTES, MAGIC};
 use crate::record::reader::{Record, RecordHeader};
-use crate::record::rewrite::seal;
+use crate::record::rewrite::{seal, seal_in_place};
 use crate::record::varint;
 
 /// One record to write.
@@ -29,7 +29,8 @@ pub struct BatchBuilder {
     bytes_max: usize,
     /// Set where the leader's clock gives every record its time.
     append_time: Option<Timestamp>,
-    body: Vec<u8>,
+    /// Room for the header, then the records: without compression it becomes the batch as it is.
+    bytes: Vec<u8>,
 }
 
 impl BatchBuilder {
@@ -57,7 +58,7 @@ impl BatchBuilder {
             compression: compression.into(),
             bytes_max,
             append_time: None,
-            body: Vec::new(),
+            bytes: vec![0; HEADER_BYTES],
         }
     }
 
@@ -116,7 +117,7 @@ impl BatchBuilder {
 
     /// Before compression, header included.
     pub fn size(&self) -> usize {
-        HEADER_BYTES + self.body.len()
+        self.bytes.len()
     }
 
     /// Appends a record with the next offset; `false`, and nothing is appended, if it does not fit. The first record of
@@ -181,14 +182,14 @@ impl BatchBuilder {
         self.header.max_timestamp = self.header.max_timestamp.max(timestamp);
         self.header.last_offset_delta = delta;
         self.header.record_count += 1;
-        varint::put(&mut self.body, length as i64);
-        self.body.push(0);
-        varint::put(&mut self.body, timestamp_delta);
-        varint::put(&mut self.body, i64::from(delta));
-        put_bytes(&mut self.body, key);
-        put_bytes(&mut self.body, value);
-        varint::put(&mut self.body, headers.count as i64);
-        self.body.extend_from_slice(headers.bytes);
+        varint::put(&mut self.bytes, length as i64);
+        self.bytes.push(0);
+        varint::put(&mut self.bytes, timestamp_delta);
+        varint::put(&mut self.bytes, i64::from(delta));
+        put_bytes(&mut self.bytes, key);
+        put_bytes(&mut self.bytes, value);
+        varint::put(&mut self.bytes, headers.count as i64);
+        self.bytes.extend_from_slice(headers.bytes);
         true
     }
 
@@ -210,11 +211,10 @@ impl BatchBuilder {
             self.header.max_timestamp = now;
         }
         self.header.last_offset_delta = self.header.last_offset_delta.max(0);
-        let body = match codec {
-            Codec::None => self.body,
-            _ => self.compression.compress(&self.body)?,
-        };
-        seal(self.header, &body)
+        match codec {
+            Codec::None => seal_in_place(self.header, self.bytes),
+            _ => seal(self.header, &self.compression.compress(&self.bytes[HEADER_BYTES..])?),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod batch;
 mod builder;
 mod codec;
+mod crc;
 mod error;
 mod header;
 mod reader;
@@ -20,6 +21,7 @@ mod tests;
 pub use crate::base::{Codec, Compression, TimestampType};
 pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_append_time, stamp_max_timestamp};
 pub use builder::{BatchBuilder, RecordData};
+pub use crc::crc32c;
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, MAGIC};
 pub use reader::{Headers, Record, RecordHeader, RecordIter, Records};
