@@ -1,1 +1,3 @@
 //! Corelog's binaries share these modules.
+
+pub mod cli;

@@ -1,0 +1,63 @@
+//! How a command fails, and what the shell sees of it.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use engine::record::RecordError;
+use net::client::ClientError;
+
+#[derive(Debug)]
+pub enum Failure {
+    /// A sentence for the person.
+    Failed(String),
+    /// The command line asks for what cannot be; found after parsing.
+    Usage(String),
+    /// Everything is said already.
+    Reported,
+    /// Standard output is gone.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub fn report(self, program: &str) -> ExitCode {
+        let (text, code) = match self {
+            Failure::Failed(text) => (text, 1),
+            Failure::Usage(text) => (text, 2),
+            Failure::Reported => return ExitCode::from(1),
+            // The reader has seen enough.
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Failure::Output(error) => (format!("cannot write to standard output: {error}"), 1),
+        };
+        // If standard error is gone too, the exit code has to do.
+        let _ = writeln!(io::stderr(), "{program}: {text}");
+        ExitCode::from(code)
+    }
+
+    /// A file that cannot be used.
+    pub fn file(what: &str, path: &Path, error: &io::Error) -> Failure {
+        Failure::Failed(format!("cannot {what} {}: {error}", path.display()))
+    }
+}
+
+/// Only writes to standard output fail as a bare `io::Error`; files say their names through `Failure::file`.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        match error {
+            ClientError::Address(_) => Failure::Usage(error.to_string()),
+            error => Failure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Failure {
+        Failure::Failed(format!("a record cannot be read: {error}"))
+    }
+}

@@ -1,0 +1,137 @@
+//! Lines of an input, read ahead on a thread of their own and handed over in chunks: whoever takes them never waits for
+//! more while there is something, and what is read ahead is bounded.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use engine::limits::BATCH_BYTES_MAX;
+
+use super::failure::Failure;
+
+const READ_BYTES: usize = 256 << 10;
+/// Chunks that wait to be taken: with the one above, the bound of what is read ahead.
+const CHUNKS_MAX: usize = 16;
+
+type Chunk = io::Result<Vec<u8>>;
+
+pub struct Lines {
+    chunks: Receiver<Chunk>,
+}
+
+/// What waiting for lines gave.
+pub enum Next {
+    /// Whole lines, each with its line feed; at the end of the input the last may lack it.
+    Chunk(Vec<u8>),
+    /// Nothing came in time.
+    Nothing,
+    End,
+}
+
+impl Lines {
+    /// Of a file; of standard input without one, or for `-`.
+    pub fn open(file: Option<&Path>) -> Result<Lines, Failure> {
+        let input: Box<dyn Read + Send> = match file {
+            Some(path) if path != Path::new("-") => {
+                Box::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?)
+            }
+            _ => Box::new(io::stdin()),
+        };
+        Ok(Lines::of(input))
+    }
+
+    fn of(mut input: Box<dyn Read + Send>) -> Lines {
+        let (sender, chunks) = sync_channel(CHUNKS_MAX);
+        // Not joined: when the taker is gone it may still be waiting for a line that never comes.
+        thread::spawn(move || {
+            if let Err(error) = read_all(input.as_mut(), &sender) {
+                let _ = sender.send(Err(error));
+            }
+        });
+        Lines { chunks }
+    }
+
+    pub fn next(&self, wait: Duration) -> Result<Next, Failure> {
+        match self.chunks.recv_timeout(wait) {
+            Ok(Ok(chunk)) => Ok(Next::Chunk(chunk)),
+            Ok(Err(error)) => Err(Failure::Failed(format!("cannot read the input: {error}"))),
+            Err(RecvTimeoutError::Timeout) => Ok(Next::Nothing),
+            Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
+        }
+    }
+}
+
+/// The lines of a chunk, without their line feeds.
+pub fn split(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
+    chunk.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+fn read_all(input: &mut dyn Read, chunks: &SyncSender<Chunk>) -> io::Result<()> {
+    let mut read = vec![0; READ_BYTES];
+    let mut begun = Vec::new();
+    loop {
+        let bytes = match input.read(&mut read) {
+            Ok(0) => break,
+            Ok(count) => &read[..count],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        match bytes.iter().rposition(|byte| *byte == b'\n') {
+            None => begun.extend_from_slice(bytes),
+            Some(last) => {
+                let (whole, rest) = bytes.split_at(last + 1);
+                begun.extend_from_slice(whole);
+                let chunk = std::mem::replace(&mut begun, rest.to_vec());
+                if chunks.send(Ok(chunk)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if begun.len() > BATCH_BYTES_MAX {
+            let text = format!("a line is longer than the {BATCH_BYTES_MAX} bytes that a record may have");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+    }
+    if !begun.is_empty() {
+        let _ = chunks.send(Ok(begun));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one piece per read, as a pipe does.
+    struct Pieces(Vec<&'static [u8]>);
+
+    impl Read for Pieces {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let piece = self.0.remove(0);
+            out[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
+    fn lines(pieces: &[&'static [u8]]) -> Vec<Vec<u8>> {
+        let lines = Lines::of(Box::new(Pieces(pieces.to_vec())));
+        let mut all = Vec::new();
+        while let Next::Chunk(chunk) = lines.next(Duration::from_secs(10)).unwrap() {
+            all.extend(split(&chunk).map(<[u8]>::to_vec));
+        }
+        all
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_arrive() {
+        assert_eq!(lines(&[b"a", b"b\nc\n\nd", b"e"]), [&b"ab"[..], b"c", b"", b"de"]);
+        assert_eq!(lines(&[b"one\n"]), [b"one"]);
+        assert!(lines(&[]).is_empty());
+    }
+}

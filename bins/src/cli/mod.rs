@@ -1,0 +1,86 @@
+//! The operator's command line. One file per command; each parses, asks a broker or reads files, and prints.
+//!
+//! Exit codes: 0 done, 1 the operation failed (said on standard error), 2 the command line is wrong. A reader that goes
+//! away (`corelog consume … | head`) ends it quietly. Runs on threads of its own; never part of the broker.
+
+mod consume;
+mod failure;
+mod json;
+mod lines;
+mod log;
+mod produce;
+mod table;
+mod text;
+mod time;
+mod topic;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use net::client::{Client, Options};
+
+use failure::Failure;
+
+/// Topics, records and log files of Corelog, or of any broker that speaks Kafka's protocol.
+#[derive(Debug, Parser)]
+#[command(name = "corelog", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create, list, describe or delete topics
+    #[command(subcommand)]
+    Topic(topic::Command),
+    /// Write lines as records
+    Produce(produce::Arguments),
+    /// Read records
+    Consume(consume::Arguments),
+    /// Look into the files of a log, without a broker
+    #[command(subcommand)]
+    Log(log::Command),
+}
+
+/// How to reach the cluster.
+#[derive(Debug, Args)]
+struct Connect {
+    /// Brokers to start from, host:port with commas between them
+    #[arg(short, long, value_name = "ADDRESSES", default_value = "127.0.0.1:9092")]
+    bootstrap_server: String,
+    /// How long to wait for a connection or an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+impl Connect {
+    fn client(&self) -> Result<Client, Failure> {
+        let options = Options { timeout: Duration::from_secs(self.timeout), ..Options::default() };
+        Ok(Client::connect(&self.bootstrap_server, options)?)
+    }
+}
+
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let outcome = run(arguments, &mut out).and_then(|()| Ok(out.flush()?));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report("corelog"),
+    }
+}
+
+fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Topic(command) => topic::run(command, out),
+        Command::Produce(arguments) => produce::run(&arguments, out),
+        Command::Consume(arguments) => consume::run(&arguments, out),
+        Command::Log(command) => log::run(&command, out),
+    }
+}
+
+#[cfg(test)]
+mod tests;

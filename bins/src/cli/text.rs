@@ -1,0 +1,78 @@
+//! Bytes as something to look at.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Standard base64, padded (RFC 4648).
+pub fn base64(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits =
+            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            match digit <= group.len() {
+                true => out.push(ALPHABET[(bits >> (18 - 6 * digit) & 63) as usize] as char),
+                false => out.push('='),
+            }
+        }
+    }
+    out
+}
+
+/// Text in quotes with what cannot be printed escaped; `-` for null.
+pub fn shown(bytes: Option<&[u8]>) -> String {
+    match bytes {
+        None => "-".to_owned(),
+        Some(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => format!("{text:?}"),
+            Err(_) => format!("\"{}\"", bytes.escape_ascii()),
+        },
+    }
+}
+
+/// `\n`, `\t`, `\r`, `\0`, `\\` and `\xHH` in what a person typed.
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let (mut out, mut chars) = (Vec::new(), text.chars());
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.extend(c.encode_utf8(&mut [0; 4]).bytes());
+            continue;
+        }
+        out.push(match chars.next() {
+            Some('n') => b'\n',
+            Some('t') => b'\t',
+            Some('r') => b'\r',
+            Some('0') => 0,
+            Some('\\') => b'\\',
+            Some('x') => {
+                let digits: String = chars.by_ref().take(2).collect();
+                let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2);
+                byte.ok_or_else(|| format!("\\x{digits} is no byte; write two hexadecimal digits"))?
+            }
+            other => {
+                return Err(format!("\\{} means nothing here", other.map_or(String::new(), String::from)));
+            }
+        });
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_pads_to_four_digits() {
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
+        for (plain, coded) in cases {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn escapes_are_what_a_shell_user_expects() {
+        assert_eq!(unescape("a\\t\\x41é\\\\").unwrap(), "a\tAé\\".as_bytes());
+        assert!(unescape("\\x4").is_err());
+        assert!(unescape("\\q").is_err());
+        assert!(unescape("\\").is_err());
+    }
+}

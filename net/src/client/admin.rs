@@ -1,0 +1,88 @@
+//! Topics made and removed. Any broker takes these; one that is not the controller passes them on.
+
+use engine::base::TopicId;
+
+use super::cluster::Client;
+use super::error::ClientError;
+use crate::wire::Text;
+use crate::wire::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use crate::wire::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+
+/// The first version that names topics to delete in structures of their own.
+const DELETE_BY_STATE: i16 = 6;
+
+#[derive(Clone, Debug, Default)]
+pub struct NewTopic {
+    pub name: String,
+    /// -1 is the broker's default.
+    pub partitions: i32,
+    /// -1 is the broker's default.
+    pub replication_factor: i16,
+    pub configs: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// Zero from a broker older than topic ids.
+    pub id: TopicId,
+    /// -1 from a broker that does not tell.
+    pub partitions: i32,
+    pub replication_factor: i16,
+}
+
+impl Client {
+    pub fn create_topic(&mut self, topic: &NewTopic) -> Result<Created, ClientError> {
+        let configs = topic.configs.iter().map(|(name, value)| CreatableTopicConfig {
+            name: Text::from(name),
+            value: Some(Text::from(value)),
+        });
+        let creatable = CreatableTopic {
+            name: Text::from(&topic.name),
+            num_partitions: topic.partitions,
+            replication_factor: topic.replication_factor,
+            assignments: Vec::new(),
+            configs: configs.collect(),
+        };
+        let timeout_ms = self.timeout_ms();
+        let request =
+            CreateTopicsRequest { topics: vec![creatable], timeout_ms, ..CreateTopicsRequest::default() };
+        // Not retried: after a lost answer the topic may exist, and "already exists" would mislead.
+        let answer = self.call_any(&request)?;
+        let found = answer.topics.first().ok_or_else(|| missing("CreateTopics", &topic.name))?;
+        ClientError::check(found.error_code, found.error_message.as_deref(), || {
+            format!("creating topic {}", topic.name)
+        })?;
+        Ok(Created {
+            id: found.topic_id,
+            partitions: found.num_partitions,
+            replication_factor: found.replication_factor,
+        })
+    }
+
+    pub fn delete_topic(&mut self, name: &str) -> Result<(), ClientError> {
+        let timeout_ms = self.timeout_ms();
+        let by_state = self.any()?.version::<DeleteTopicsRequest>()? >= DELETE_BY_STATE;
+        let state = DeleteTopicState { name: Some(Text::from(name)), topic_id: TopicId::ZERO };
+        let request = DeleteTopicsRequest {
+            topics: if by_state { vec![state] } else { Vec::new() },
+            topic_names: if by_state { Vec::new() } else { vec![Text::from(name)] },
+            timeout_ms,
+        };
+        let answer = self.call_any(&request)?;
+        self.forget(name);
+        let found = answer.responses.first().ok_or_else(|| missing("DeleteTopics", name))?;
+        ClientError::check(found.error_code, found.error_message.as_deref(), || {
+            format!("deleting topic {name}")
+        })
+    }
+
+    /// What a broker may take for a request that it answers when done: less than we wait for the answer.
+    pub(super) fn timeout_ms(&self) -> i32 {
+        let ms = self.options().timeout.as_millis() * 3 / 4;
+        i32::try_from(ms).unwrap_or(i32::MAX)
+    }
+}
+
+fn missing(operation: &'static str, topic: &str) -> ClientError {
+    ClientError::Incomplete { operation, what: format!("topic {topic}") }
+}

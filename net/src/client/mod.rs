@@ -1,0 +1,32 @@
+//! Our own Kafka client, for the operator's CLI and the load generator: any broker that speaks Kafka's protocol answers it.
+//!
+//! Blocking sockets, no runtime and no threads of its own. `Connection` sends requests without waiting and receives the
+//! answers in order; `Client` knows the cluster (metadata, leaders, retries); `Producer` batches and keeps order
+//! per partition under retries; `fetch` reads by offset. The broker itself never uses it.
+
+mod address;
+mod admin;
+mod cluster;
+mod connection;
+mod error;
+mod fetch;
+pub mod limits;
+mod offsets;
+pub mod partitioner;
+mod producer;
+mod topic;
+mod versions;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::Address;
+pub use admin::{Created, NewTopic};
+pub use cluster::{AutoCreation, Client, Options};
+pub use connection::{Connection, Incoming, Outgoing, Ticket};
+pub use error::ClientError;
+pub use fetch::{Fetched, Position, Wait, fetch_request, read_answer};
+pub use offsets::{At, Found};
+pub use producer::{Acks, Delivered, Producer, ProducerOptions, base_offset, produce_request};
+pub use topic::{Partition, Topic};
+pub use versions::Versions;
