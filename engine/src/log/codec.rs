@@ -1,0 +1,111 @@
+//! A log's facts as bytes, for the checkpoint. Big-endian, fixed order:
+//!
+//! ```text
+//! start i64 · next i64 · epochs u32 × (epoch i32, start i64) · segments u32 × segment, the last one active
+//! segment: base i64 · size u32 · first_timestamp i64 · max_timestamp i64 · max_timestamp_offset i64 ·
+//!          index_entries u32 · time_entries u32 · time_entry_last i64 · bytes_since_entry u32
+//! ```
+
+use std::sync::Arc;
+
+use super::{EpochStart, Log, segment::Segment};
+use crate::base::{FilePosition, LeaderEpoch, Offset, Timestamp};
+
+const SEGMENT_BYTES: usize = 56;
+const EPOCH_BYTES: usize = 12;
+
+impl Log {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.start.0.to_be_bytes());
+        out.extend_from_slice(&self.next.0.to_be_bytes());
+        out.extend_from_slice(&(self.epochs.len() as u32).to_be_bytes());
+        for entry in &self.epochs {
+            out.extend_from_slice(&entry.epoch.0.to_be_bytes());
+            out.extend_from_slice(&entry.start.0.to_be_bytes());
+        }
+        out.extend_from_slice(&(self.sealed.len() as u32 + 1).to_be_bytes());
+        for segment in self.segments() {
+            out.extend_from_slice(&segment.base.0.to_be_bytes());
+            out.extend_from_slice(&segment.size.0.to_be_bytes());
+            out.extend_from_slice(&segment.first_timestamp.0.to_be_bytes());
+            out.extend_from_slice(&segment.max_timestamp.0.to_be_bytes());
+            out.extend_from_slice(&segment.max_timestamp_offset.0.to_be_bytes());
+            out.extend_from_slice(&segment.index_entries.to_be_bytes());
+            out.extend_from_slice(&segment.time_entries.to_be_bytes());
+            out.extend_from_slice(&segment.time_entry_last.0.to_be_bytes());
+            out.extend_from_slice(&segment.bytes_since_entry.to_be_bytes());
+        }
+    }
+
+    /// Reads what `encode` wrote from the front of `bytes` and moves it on; none if the bytes cannot be a log.
+    pub fn decode(bytes: &mut &[u8]) -> Option<Log> {
+        let start = Offset(take_i64(bytes)?);
+        let next = Offset(take_i64(bytes)?);
+        let count = take_u32(bytes)? as usize;
+        if bytes.len() / EPOCH_BYTES < count {
+            return None;
+        }
+        let mut epochs = Vec::with_capacity(count);
+        for _ in 0..count {
+            let epoch = LeaderEpoch(take_u32(bytes)? as i32);
+            epochs.push(EpochStart { epoch, start: Offset(take_i64(bytes)?) });
+        }
+        let count = take_u32(bytes)? as usize;
+        if count == 0 || bytes.len() / SEGMENT_BYTES < count {
+            return None;
+        }
+        let mut sealed = Vec::with_capacity(count);
+        for _ in 0..count {
+            sealed.push(Segment {
+                base: Offset(take_i64(bytes)?),
+                size: FilePosition(take_u32(bytes)?),
+                first_timestamp: Timestamp(take_i64(bytes)?),
+                max_timestamp: Timestamp(take_i64(bytes)?),
+                max_timestamp_offset: Offset(take_i64(bytes)?),
+                index_entries: take_u32(bytes)?,
+                time_entries: take_u32(bytes)?,
+                time_entry_last: Timestamp(take_i64(bytes)?),
+                bytes_since_entry: take_u32(bytes)?,
+            });
+        }
+        let active = sealed.pop()?;
+        Some(Log { start, next, epochs, sealed: Arc::new(sealed), active })
+    }
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    *bytes = rest;
+    Some(u32::from_be_bytes(*head))
+}
+
+fn take_i64(bytes: &mut &[u8]) -> Option<i64> {
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    *bytes = rest;
+    Some(i64::from_be_bytes(*head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Layout, segment::BatchFacts};
+
+    #[test]
+    fn a_log_survives_its_encoding_and_cut_bytes_are_refused() {
+        let layout = Layout { segment_bytes: 100, segment_ms: 1000, index_bytes: 1 << 20, index_interval: 10 };
+        let mut log = Log::empty(Offset(0));
+        for n in 0..50 {
+            let max_timestamp = Timestamp(n);
+            let placement = log.place(30, 2, max_timestamp, &layout);
+            let base = log.next();
+            let facts = BatchFacts { base, next: base.plus(2), size: 30, max_timestamp };
+            log.apply(&facts, LeaderEpoch(n as i32 / 20), placement, layout.index_interval).unwrap();
+        }
+        let mut bytes = Vec::new();
+        log.encode(&mut bytes);
+        assert_eq!(Log::decode(&mut &bytes[..]), Some(log));
+        for cut in 0..bytes.len() {
+            assert_eq!(Log::decode(&mut &bytes[..cut]), None);
+        }
+    }
+}

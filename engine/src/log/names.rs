@@ -1,0 +1,56 @@
+//! Kafka's names for a partition's directory and files, relative to the data directory. Pure.
+
+use crate::{
+    base::{Offset, PartitionIndex, TopicId},
+    op::FileName,
+};
+
+/// `<topic>-<partition>`
+pub fn directory(topic: &str, partition: PartitionIndex) -> String {
+    format!("{topic}-{partition}")
+}
+
+/// Where a deleted partition's directory waits for its removal; Kafka's form.
+pub fn deleted_directory(directory: &str, topic: TopicId) -> FileName {
+    let id: String = topic.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Kafka cuts the name so that the whole stays below 255 bytes.
+    let keep: String = directory.chars().take(255 - 8 - id.len()).collect();
+    FileName::new(format!("{keep}.{id}-delete"))
+}
+
+/// Whether a directory name is a partition's, present or deleted: what start-up may remove when no topic claims it.
+pub fn is_partition_directory(name: &str) -> bool {
+    if let Some(rest) = name.strip_suffix("-delete") {
+        return rest.rsplit_once('.').is_some_and(|(_, id)| id.len() == 32);
+    }
+    name.rsplit_once('-').is_some_and(|(topic, number)| {
+        !topic.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+pub fn log(directory: &str, segment: Offset) -> FileName {
+    FileName::new(format!("{directory}/{:020}.log", segment.0))
+}
+
+pub fn index(directory: &str, segment: Offset) -> FileName {
+    FileName::new(format!("{directory}/{:020}.index", segment.0))
+}
+
+pub fn time_index(directory: &str, segment: Offset) -> FileName {
+    FileName::new(format!("{directory}/{:020}.timeindex", segment.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_partition_directories_are_taken_for_such() {
+        for name in ["a-0", "with-dash-12", "a-0.00000000000000000000000000000001-delete"] {
+            assert!(is_partition_directory(name), "{name}");
+        }
+        for name in ["journal", "metadata", "-1", "a-", "a-b", "meta.properties", "x-delete"] {
+            assert!(!is_partition_directory(name), "{name}");
+        }
+    }
+}
