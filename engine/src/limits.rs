@@ -6,8 +6,6 @@ pub const BLOCK_BYTES: usize = 4096;
 /// A group commit's largest size on disk, header and padding included.
 pub const GROUP_BYTES_MAX: usize = 1 << 20;
 
-/// The largest record batch that any topic may allow (`max.message.bytes`): a batch travels in one journal group.
-pub const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// A batch of this many compressed bytes may expand to this many times as much before it is refused.
 pub const EXPANSION_RATIO_MAX: usize = 1024;
@@ -17,3 +15,29 @@ pub const EXPANSION_BYTES_FREE: usize = 16 << 20;
 
 /// And never beyond this many bytes.
 pub const EXPANSION_BYTES_MAX: usize = 256 << 20;
+
+/// Journal extents: small enough for a small memory budget, large enough that opening one is rare.
+pub const EXTENT_BYTES_MIN: u64 = 4 << 20;
+pub const EXTENT_BYTES_MAX: u64 = 64 << 20;
+/// One active, one full and on its way to its segments, one free.
+pub const EXTENTS_MIN: usize = 3;
+pub const EXTENTS_DEFAULT: usize = 8;
+
+/// The first space allocated for a segment; doubled each time, by at most `SEGMENT_STEP_BYTES_MAX`.
+pub const SEGMENT_STEP_BYTES_MIN: u64 = 64 << 10;
+pub const SEGMENT_STEP_BYTES_MAX: u64 = 64 << 20;
+
+/// The largest single write of a flush.
+pub const FLUSH_WRITE_BYTES_MAX: usize = 1 << 20;
+/// Flush buffers alive at a time, per core.
+pub const FLUSH_BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
+/// Partitions flushing at a time, per core.
+pub const FLUSH_JOBS_MAX: usize = 64;
+
+/// Cold reads under way at a time, per core; the rest wait their turn.
+pub const COLD_READS_MAX: usize = 16;
+
+const _: () = assert!(GROUP_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(FLUSH_WRITE_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+// A group of the common size finds room in the smallest extent beside the header block.
+const _: () = assert!(GROUP_BYTES_MAX as u64 + BLOCK_BYTES as u64 <= EXTENT_BYTES_MIN);

@@ -80,8 +80,7 @@ impl Replay {
         if !self.begun {
             self.begun = true;
             if header.first_sequence > self.expected {
-                // Nothing from `start` up to here exists. A first group that never became durable leaves no proof.
-                return self.gap_or_empty(extent).map_err(E::from);
+                return Err(Damage::Gap { last: self.expected.0 - 1, next: header.first_sequence.0 }.into());
             }
             self.expected = header.first_sequence;
         } else if let Some((broken, position)) = self.broken {
@@ -129,11 +128,6 @@ impl Replay {
             position += BLOCK_BYTES as u64;
         }
         Ok(())
-    }
-
-    /// The oldest extent begins behind what the checkpoint wants: fine only if nothing durable is missing.
-    fn gap_or_empty(&mut self, extent: &ExtentBytes) -> Result<(), Damage> {
-        Err(Damage::Gap { last: self.expected.0 - 1, next: extent.header.first_sequence.0 })
     }
 }
 

@@ -1,0 +1,147 @@
+//! One partition on its core: its log, its cached batches, its place on disk, and who waits for it. Plain state; the flows
+//! change it.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{flush::FlushJob, produce::Waiting, settings::Settings};
+use crate::{
+    base::{FilePosition, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
+    log::{Log, Placement},
+    shard::command::CallId,
+};
+
+/// A partition's place in its shard; never reused, so a late completion cannot meet another partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(pub u32);
+
+/// A batch in memory. Unflushed ones are pinned, flushed ones go when memory is wanted.
+#[derive(Clone, Debug)]
+pub struct CachedBatch {
+    pub base: Offset,
+    pub next: Offset,
+    pub placement: Placement,
+    pub epoch: LeaderEpoch,
+    /// The group that made it durable.
+    pub sequence: JournalSequence,
+    pub bytes: Bytes,
+}
+
+/// Disk space behind the active segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// The segment whose file exists; none before the first batch since start.
+    pub segment: Option<Offset>,
+    /// Bytes of it that are allocated.
+    pub allocated: u64,
+    /// A Create or Allocate is under way.
+    pub preparing: bool,
+}
+
+/// Where a sequential reader will come back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    pub offset: Offset,
+    pub segment: Offset,
+    pub position: FilePosition,
+}
+
+#[derive(Debug)]
+pub struct Partition {
+    pub id: TopicPartition,
+    /// Below the data directory.
+    pub directory: Arc<str>,
+    pub settings: Settings,
+    pub leader_epoch: LeaderEpoch,
+    pub owner_epoch: OwnerEpoch,
+    /// With every batch placed.
+    pub live: Log,
+    /// With every batch that its segment holds: the recovery point.
+    pub flushed: Log,
+    /// End of what the journal has in stable storage.
+    pub durable: Offset,
+    /// The high watermark: end of what readers see.
+    pub visible: Offset,
+    /// Oldest first, without gaps, up to the last group built.
+    pub cache: VecDeque<CachedBatch>,
+    /// The flushed bytes of the last, partial block of the active segment; empty: not kept.
+    pub tail: Bytes,
+    pub space: Space,
+    /// Batches that wait for space, in order.
+    pub waiting: VecDeque<Waiting>,
+    /// Ops under way on its files.
+    pub ops_in_flight: u32,
+    pub flush: Option<FlushJob>,
+    pub watchers: Vec<CallId>,
+    pub cursors: VecDeque<Cursor>,
+    /// Gone from the metadata; its files go when nothing is under way on them.
+    pub deleted: bool,
+    /// Its files cannot be written: offline until a restart.
+    pub failed: bool,
+}
+
+/// Sequential readers of one partition that are remembered.
+const CURSORS_MAX: usize = 8;
+
+impl Partition {
+    /// A partition whose log is what its segments hold: recovered, or empty.
+    pub fn new(
+        id: TopicPartition,
+        directory: Arc<str>,
+        settings: Settings,
+        leader_epoch: LeaderEpoch,
+        owner_epoch: OwnerEpoch,
+        log: Log,
+    ) -> Partition {
+        Partition {
+            id,
+            directory,
+            settings,
+            leader_epoch,
+            owner_epoch,
+            durable: log.next(),
+            visible: log.next(),
+            live: log.clone(),
+            flushed: log,
+            cache: VecDeque::new(),
+            tail: Bytes::new(),
+            space: Space::default(),
+            waiting: VecDeque::new(),
+            ops_in_flight: 0,
+            flush: None,
+            watchers: Vec::new(),
+            cursors: VecDeque::new(),
+            deleted: false,
+            failed: false,
+        }
+    }
+
+    /// Whether the journal holds something of it that its segments do not.
+    pub fn is_dirty(&self) -> bool {
+        self.flushed.next() < self.durable
+    }
+
+    /// The oldest cached batch's offset, or the end.
+    pub fn cached_from(&self) -> Offset {
+        self.cache.front().map_or(self.live.next(), |batch| batch.base)
+    }
+
+    /// Index in the cache of the batch that contains `offset`, or of the first behind it.
+    pub fn cache_index(&self, offset: Offset) -> usize {
+        self.cache.partition_point(|batch| batch.next <= offset)
+    }
+
+    pub fn cursor_at(&self, offset: Offset) -> Option<Cursor> {
+        self.cursors.iter().find(|cursor| cursor.offset == offset).copied()
+    }
+
+    /// Moves the cursor that stood at `from`, or remembers a new one.
+    pub fn remember(&mut self, from: Offset, cursor: Cursor) {
+        self.cursors.retain(|known| known.offset != from && known.offset != cursor.offset);
+        if self.cursors.len() == CURSORS_MAX {
+            self.cursors.pop_front();
+        }
+        self.cursors.push_back(cursor);
+    }
+}

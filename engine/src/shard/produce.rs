@@ -1,0 +1,385 @@
+//! The flow of a Produce: check, place, stage for the journal; answered when its last frame is durable (or, for async topics,
+//! on its way). Batches of one partition keep their order, also those that wait for disk space.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use super::{
+    Purpose, Shard,
+    command::{Acks, CallId, Produce, Produced, Reply},
+    partition::{Partition, Slot},
+    settings::{Durability, Stamp},
+};
+use crate::{
+    base::{Now, Offset, Timestamp},
+    error::{ErrorCode, IoFailure, Refusal},
+    io::journal::{format::FrameKind, writer::Frame},
+    limits,
+    log::{Placement, names, segment::BatchFacts},
+    op::{Done, Op},
+    record::{self, BatchHeader, UncheckedBatch},
+};
+
+/// One partition's part of a produce request that waits for disk space.
+#[derive(Debug)]
+pub struct Waiting {
+    ticket: usize,
+    index: usize,
+    records: Bytes,
+}
+
+/// A frame's number in the order of staging, over the life of the shard; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FrameNumber(pub u64);
+
+/// A produce request on its way.
+#[derive(Debug)]
+struct Pending {
+    call: CallId,
+    acks: Acks,
+    answers: Vec<Produced>,
+    /// Partitions neither staged nor refused.
+    open: usize,
+    /// The last frame that it waits for.
+    frame: FrameNumber,
+    durability: Durability,
+}
+
+/// Produce requests that are not answered yet.
+#[derive(Debug, Default)]
+pub struct Produces {
+    pending: Slab<Pending>,
+    /// Fully staged, in order of their last frame: answered when it is durable.
+    sync: VecDeque<(FrameNumber, usize)>,
+    /// Likewise: answered when it is in a group.
+    built: VecDeque<(FrameNumber, usize)>,
+}
+
+/// Space to make, for one segment.
+struct Space {
+    segment: Offset,
+    op: Op,
+}
+
+/// A batch that was taken.
+struct Taken {
+    base: Offset,
+    append_time: Timestamp,
+    log_start: Offset,
+    frame: FrameNumber,
+    durability: Durability,
+}
+
+enum Attempt {
+    Taken(Taken),
+    Refused(Refusal),
+    /// Needs this space first.
+    NeedsSpace(Space),
+}
+
+impl Shard {
+    pub(super) fn produce(&mut self, now: Now, call: CallId, request: Produce) {
+        let answers = request.partitions.iter().map(|_| unanswered()).collect::<Vec<_>>();
+        let open = answers.len();
+        let pending = Pending {
+            call,
+            acks: request.acks,
+            answers,
+            open,
+            frame: FrameNumber::default(),
+            durability: Durability::Async,
+        };
+        let ticket = self.produces.pending.insert(pending);
+        if open == 0 {
+            self.settle(ticket);
+        }
+        for (index, part) in request.partitions.into_iter().enumerate() {
+            let waiting = Waiting { ticket, index, records: part.records };
+            match self.table.find(part.partition) {
+                Some(slot) => self.append_in_turn(now, slot, waiting),
+                None => self.refuse(waiting.ticket, index, not_here()),
+            }
+        }
+    }
+
+    /// Appends, or queues behind those that wait for space already.
+    fn append_in_turn(&mut self, now: Now, slot: Slot, waiting: Waiting) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        if partition.waiting.is_empty() {
+            self.append(now, slot, waiting);
+        } else {
+            partition.waiting.push_back(waiting);
+        }
+    }
+
+    fn append(&mut self, now: Now, slot: Slot, waiting: Waiting) {
+        match self.try_append(now, slot, &waiting.records) {
+            Attempt::Taken(taken) => self.taken(waiting.ticket, waiting.index, taken),
+            Attempt::Refused(refusal) => self.refuse(waiting.ticket, waiting.index, refusal),
+            Attempt::NeedsSpace(space) => {
+                let Some(partition) = self.table.get_mut(slot) else { return };
+                partition.waiting.push_front(waiting);
+                self.prepare(slot, space);
+            }
+        }
+    }
+
+    fn try_append(&mut self, now: Now, slot: Slot, records: &Bytes) -> Attempt {
+        let payload_max = self.payload_bytes_max;
+        let Some(partition) = self.table.get_mut(slot) else { return Attempt::Refused(not_here()) };
+        if partition.deleted {
+            return Attempt::Refused(not_here());
+        }
+        if partition.failed {
+            return Attempt::Refused(offline(partition));
+        }
+        let header = match check(records, partition, payload_max) {
+            Ok(header) => header,
+            Err(refusal) => return Attempt::Refused(refusal),
+        };
+        let size = records.len() as u32;
+        let count = i64::from(header.last_offset_delta) + 1;
+        let (payload, max_timestamp, append_time) = match partition.settings.stamp {
+            Stamp::CreateTime => (records.clone(), header.max_timestamp, Timestamp::NONE),
+            Stamp::LogAppendTime => {
+                let mut stamped = records.to_vec();
+                record::stamp_append_time(&mut stamped, now.wall);
+                (Bytes::from(stamped), now.wall, now.wall)
+            }
+        };
+        let placement = partition.live.place(size, count, max_timestamp, &partition.settings.layout);
+        if let Some(space) = space_needed(partition, placement, size) {
+            return Attempt::NeedsSpace(space);
+        }
+        let base = partition.live.next();
+        let facts = BatchFacts { base, next: base.plus(count), size, max_timestamp };
+        let interval = partition.settings.layout.index_interval;
+        let applied = partition.live.apply(&facts, partition.leader_epoch, placement, interval);
+        assert!(applied.is_ok(), "a batch is placed at its log's end");
+        let durability = partition.settings.durability;
+        let log_start = partition.live.start();
+        let frame = Frame {
+            kind: FrameKind::Batch,
+            partition: partition.id,
+            owner_epoch: partition.owner_epoch,
+            segment: placement.segment,
+            position: placement.position,
+            base,
+            next: facts.next,
+            leader_epoch: partition.leader_epoch,
+            payload,
+        };
+        let ahead = space_ahead(partition);
+        let frame = self.commit.stage(slot, frame);
+        if let Some(space) = ahead {
+            self.prepare(slot, space);
+        }
+        Attempt::Taken(Taken { base, append_time, log_start, frame, durability })
+    }
+
+    fn prepare(&mut self, slot: Slot, space: Space) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        if !partition.space.preparing {
+            partition.space.preparing = true;
+            let allocated = match &space.op {
+                Op::Create { allocate, .. } => *allocate,
+                Op::Allocate { size, .. } => *size,
+                _ => 0,
+            };
+            let purpose = Purpose::Prepare { slot, segment: space.segment, allocated };
+            self.push_partition_op(slot, purpose, space.op);
+        }
+    }
+
+    /// Space was made, or not: whoever waited for it goes on.
+    pub(super) fn prepared(&mut self, now: Now, slot: Slot, segment: Offset, allocated: u64, done: Done) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        partition.space.preparing = false;
+        let waiting = std::mem::take(&mut partition.waiting);
+        if let Done::Failed(failure) = done {
+            tracing::error!(partition = %partition.directory, %failure, "no space for new batches: producers are refused");
+            for one in waiting {
+                self.refuse(one.ticket, one.index, no_space(&failure));
+            }
+            return;
+        }
+        if partition.space.segment != Some(segment) {
+            partition.space.allocated = 0;
+        }
+        partition.space.segment = Some(segment);
+        partition.space.allocated = partition.space.allocated.max(allocated);
+        for one in waiting {
+            self.append_in_turn(now, slot, one);
+        }
+    }
+
+    fn taken(&mut self, ticket: usize, index: usize, taken: Taken) {
+        let pending = &mut self.produces.pending[ticket];
+        pending.answers[index] = Produced {
+            error: ErrorCode::None,
+            message: None,
+            base_offset: taken.base,
+            append_time: taken.append_time,
+            log_start: taken.log_start,
+        };
+        pending.frame = pending.frame.max(taken.frame);
+        if taken.durability == Durability::Sync {
+            pending.durability = Durability::Sync;
+        }
+        self.one_less(ticket);
+    }
+
+    pub(super) fn refuse(&mut self, ticket: usize, index: usize, refusal: Refusal) {
+        let answer = &mut self.produces.pending[ticket].answers[index];
+        *answer = Produced { error: refusal.code, message: Some(refusal.message), ..unanswered() };
+        self.one_less(ticket);
+    }
+
+    fn one_less(&mut self, ticket: usize) {
+        let pending = &mut self.produces.pending[ticket];
+        pending.open -= 1;
+        if pending.open == 0 {
+            self.settle(ticket);
+        }
+    }
+
+    /// Every partition is staged or refused: answers now, or parks the request on its last frame.
+    fn settle(&mut self, ticket: usize) {
+        let pending = &self.produces.pending[ticket];
+        let (frame, acks, durability) = (pending.frame, pending.acks, pending.durability);
+        let reached = match durability {
+            Durability::Sync => self.commit.committed,
+            Durability::Async => self.commit.built,
+        };
+        if acks == Acks::None || frame <= reached {
+            self.answer_produce(ticket);
+        } else if durability == Durability::Sync {
+            self.produces.sync.push_back((frame, ticket));
+        } else {
+            self.produces.built.push_back((frame, ticket));
+        }
+    }
+
+    /// Frames up to `commit.built` are on their way, those up to `commit.committed` in stable storage.
+    pub(super) fn answer_produces(&mut self) {
+        while let Some(&(frame, ticket)) = self.produces.sync.front()
+            && frame <= self.commit.committed
+        {
+            self.produces.sync.pop_front();
+            self.answer_produce(ticket);
+        }
+        while let Some(&(frame, ticket)) = self.produces.built.front()
+            && frame <= self.commit.built
+        {
+            self.produces.built.pop_front();
+            self.answer_produce(ticket);
+        }
+    }
+
+    fn answer_produce(&mut self, ticket: usize) {
+        let pending = self.produces.pending.remove(ticket);
+        self.reply(pending.call, Reply::Produced(pending.answers));
+    }
+}
+
+impl Produces {
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+fn unanswered() -> Produced {
+    Produced {
+        error: ErrorCode::None,
+        message: None,
+        base_offset: Offset(-1),
+        append_time: Timestamp::NONE,
+        log_start: Offset(-1),
+    }
+}
+
+/// What the broker checks of a batch without opening it.
+fn check(records: &Bytes, partition: &Partition, payload_max: usize) -> Result<BatchHeader, Refusal> {
+    let refusal = |error: record::RecordError| Refusal::new(error.code(), error.to_string());
+    if records.is_empty() {
+        let message = "a produce request carries exactly one record batch for each partition; this one carries none";
+        return Err(Refusal::new(ErrorCode::InvalidRecord, message));
+    }
+    let limit = (partition.settings.batch_bytes_max as usize).min(payload_max);
+    let (batch, rest) = UncheckedBatch::split_first(records).map_err(refusal)?;
+    if !rest.is_empty() {
+        let message = "a produce request carries exactly one record batch for each partition; this one carries more";
+        return Err(Refusal::new(ErrorCode::InvalidRecord, message));
+    }
+    if records.len() > limit {
+        let message = format!(
+            "the batch of {} bytes for {} is larger than the {limit} bytes allowed: see max.message.bytes of the topic",
+            records.len(),
+            partition.directory
+        );
+        return Err(Refusal::new(ErrorCode::MessageTooLarge, message));
+    }
+    let batch = batch.check().map_err(refusal)?;
+    batch.header().check_produced().map_err(refusal)?;
+    Ok(*batch.header())
+}
+
+/// The space without which a batch at `placement` would meet ENOSPC after its acknowledgement (rule 9).
+fn space_needed(partition: &Partition, placement: Placement, size: u32) -> Option<Space> {
+    let segment = placement.segment;
+    let position = u64::from(placement.position.0);
+    let end = block_up(position + u64::from(size));
+    let file = names::log(&partition.directory, segment);
+    let op = if partition.space.segment == Some(segment) {
+        let allocated = partition.space.allocated;
+        if end <= allocated {
+            return None;
+        }
+        Op::Allocate { file, size: next_step(partition, allocated, end) }
+    } else if position == 0 {
+        Op::Create { file, allocate: end.max(limits::SEGMENT_STEP_BYTES_MIN) }
+    } else {
+        Op::Allocate { file, size: next_step(partition, block_up(position), end) }
+    };
+    Some(Space { segment, op })
+}
+
+/// Space is made before it is needed, so that producers rarely wait for it.
+fn space_ahead(partition: &Partition) -> Option<Space> {
+    let segment = partition.space.segment.filter(|segment| *segment == partition.live.active().base)?;
+    let allocated = partition.space.allocated;
+    let used = u64::from(partition.live.active().size.0).min(allocated);
+    let wanted = next_step(partition, allocated, allocated);
+    let due = allocated - used < step(allocated) / 2 && wanted > allocated && !partition.space.preparing;
+    let file = names::log(&partition.directory, segment);
+    due.then_some(Space { segment, op: Op::Allocate { file, size: wanted } })
+}
+
+fn step(allocated: u64) -> u64 {
+    allocated.clamp(limits::SEGMENT_STEP_BYTES_MIN, limits::SEGMENT_STEP_BYTES_MAX)
+}
+
+/// The next size to allocate: a step more, at most what the segment may become, at least `end`.
+fn next_step(partition: &Partition, allocated: u64, end: u64) -> u64 {
+    let full = block_up(u64::from(partition.settings.layout.segment_bytes));
+    (allocated + step(allocated)).min(full).max(end)
+}
+
+fn block_up(bytes: u64) -> u64 {
+    bytes.next_multiple_of(limits::BLOCK_BYTES as u64)
+}
+
+fn not_here() -> Refusal {
+    Refusal::new(ErrorCode::NotLeaderOrFollower, "this core does not own the partition (any more): refresh the metadata")
+}
+
+fn offline(partition: &Partition) -> Refusal {
+    let message = format!("{} is offline after a failed write: see the broker's log", partition.directory);
+    Refusal::new(ErrorCode::KafkaStorageError, message)
+}
+
+fn no_space(failure: &IoFailure) -> Refusal {
+    Refusal::new(ErrorCode::KafkaStorageError, format!("no disk space for the batch: {failure}"))
+}
