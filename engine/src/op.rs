@@ -63,7 +63,8 @@ pub enum Class {
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Writes all of `data` at `position`; the file exists. A short write is a failure.
+    /// Writes all of `data` at `position`. A buffered write creates a missing file, a direct one does not. A short write
+    /// is a failure.
     Write { file: FileName, position: u64, data: Bytes, path: Path, sync: Sync, class: Class },
     /// Reads up to `length` bytes at `position`; fewer at the end of the file.
     Read { file: FileName, position: u64, length: u32, path: Path, class: Class },

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     base::{JournalSequence, Offset},
     io::journal::{
-        format::{FrameKind, GROUP_HEADER_BYTES},
-        writer::Frame,
+        format::GROUP_HEADER_BYTES,
+        writer::{Frame, Room},
     },
     limits,
     log::Placement,
@@ -26,6 +26,8 @@ pub struct Commit {
     /// The same order in both.
     frames: VecDeque<Frame>,
     slots: VecDeque<Slot>,
+    /// Tail images go first: what frees memory and journal must never wait for memory or journal.
+    images: VecDeque<(Slot, Frame)>,
     pub staged_bytes: u64,
     staged: FrameNumber,
     /// The last frame in a group.
@@ -53,6 +55,8 @@ struct InFlight {
     last: FrameNumber,
     /// Partition, end of its batch, bytes.
     batches: Vec<(Slot, Offset, u32)>,
+    /// Partitions whose tail image it carries.
+    images: Vec<Slot>,
 }
 
 #[derive(Debug)]
@@ -71,70 +75,95 @@ impl Commit {
         self.staged
     }
 
-    pub fn is_idle(&self) -> bool {
-        self.frames.is_empty() && self.in_flight.is_none()
+    pub fn stage_image(&mut self, slot: Slot, frame: Frame) {
+        self.images.push_back((slot, frame));
     }
 
-    /// How many frames make the next group, and its bytes.
-    fn next_group(&self) -> (usize, usize) {
+    pub fn is_idle(&self) -> bool {
+        self.frames.is_empty() && self.images.is_empty() && self.in_flight.is_none()
+    }
+
+    /// How many images and batches make the next group, and its bytes.
+    fn next_group(&self, batches_too: bool) -> (usize, usize, usize) {
         let mut bytes = GROUP_HEADER_BYTES;
-        let mut count = 0;
-        for frame in &self.frames {
-            let more = frame.group_bytes();
-            if count > 0 && bytes + more > limits::GROUP_BYTES_MAX {
-                break;
+        let mut fits = |frame: &&Frame| {
+            let whole = bytes + frame.group_bytes();
+            let fits = bytes == GROUP_HEADER_BYTES || whole <= limits::GROUP_BYTES_MAX;
+            if fits {
+                bytes = whole;
             }
-            bytes += more;
-            count += 1;
-        }
-        (count, bytes)
+            fits
+        };
+        let images = self.images.iter().map(|(_, frame)| frame).take_while(&mut fits).count();
+        let batches = if batches_too { self.frames.iter().take_while(&mut fits).count() } else { 0 };
+        (images, batches, bytes)
     }
 }
 
 impl Shard {
     pub(super) fn group_commit(&mut self) {
-        if self.commit.in_flight.is_some() || self.commit.frames.is_empty() {
+        if self.commit.in_flight.is_some() || (self.commit.frames.is_empty() && self.commit.images.is_empty()) {
             return;
         }
-        let (count, bytes) = self.commit.next_group();
-        let images_only = self.commit.frames.iter().take(count).all(|frame| frame.kind == FrameKind::TailImage);
-        let memory_full = self.unflushed_bytes >= self.config.budget.unflushed_bytes && !images_only;
-        if memory_full || !self.journal.has_room(bytes) {
+        let memory_full = self.unflushed_bytes >= self.config.budget.unflushed_bytes;
+        let (mut images, mut batches, bytes) = self.commit.next_group(!memory_full);
+        if batches > 0 && !self.journal.has_room(bytes, Room::LeaveOne) {
+            (images, batches, _) = self.commit.next_group(false);
+        }
+        if batches == 0 && !self.commit.frames.is_empty() {
             self.checkpoint.wanted = true;
+        }
+        if images + batches == 0 {
             self.refuse_to_hang(memory_full);
             return;
         }
-        let group = self.journal.build(&self.commit.frames.make_contiguous()[..count]);
-        let mut batches = Vec::with_capacity(count);
-        let mut slots = Vec::with_capacity(count);
-        for payload in &group.payloads {
-            let (Some(frame), Some(slot)) = (self.commit.frames.pop_front(), self.commit.slots.pop_front()) else { break };
-            self.commit.staged_bytes -= frame.payload.len() as u64;
-            if frame.kind != FrameKind::Batch {
-                continue;
-            }
-            let Some(partition) = self.table.get_mut(slot) else { continue };
+        if batches == 0 && !self.journal.has_room(self.commit.next_group(false).2, Room::All) {
+            self.fail("the journal has no room for the images that a flush needs: this is a bug, please report it".into());
+            return;
+        }
+        self.write_group(images, batches);
+    }
+
+    fn write_group(&mut self, images: usize, batches: usize) {
+        let mut frames = Vec::with_capacity(images + batches);
+        let mut slots = Vec::with_capacity(images + batches);
+        for (slot, frame) in self.commit.images.drain(..images) {
+            slots.push(slot);
+            frames.push(frame);
+        }
+        slots.extend(self.commit.slots.drain(..batches));
+        frames.extend(self.commit.frames.drain(..batches));
+        let group = self.journal.build(&frames);
+        let mut in_flight = InFlight {
+            sequence: group.sequence,
+            last: FrameNumber(self.commit.built.0 + batches as u64),
+            batches: Vec::with_capacity(batches),
+            images: slots[..images].to_vec(),
+        };
+        for ((frame, slot), bytes) in frames.iter().zip(&slots).zip(group.payloads).skip(images) {
+            let size = bytes.len() as u32;
+            self.commit.staged_bytes -= u64::from(size);
+            let Some(partition) = self.table.get_mut(*slot) else { continue };
             let placement = Placement { segment: frame.segment, position: frame.position };
-            let bytes = payload.clone();
             let (base, next, epoch) = (frame.base, frame.next, frame.leader_epoch);
             partition.cache.push_back(CachedBatch { base, next, placement, epoch, sequence: group.sequence, bytes });
-            self.unflushed_bytes += payload.len() as u64;
-            batches.push((slot, next, payload.len() as u32));
-            slots.push(slot);
+            self.unflushed_bytes += u64::from(size);
+            in_flight.batches.push((*slot, next, size));
         }
-        self.commit.built.0 += count as u64;
+        self.commit.built = in_flight.last;
         let bytes = group.data.len() as u64;
         self.commit.cached_bytes += bytes;
-        self.commit.groups.push_back(CachedGroup { sequence: group.sequence, bytes, slots });
+        let cached = CachedGroup { sequence: group.sequence, bytes, slots: slots.split_off(images) };
+        self.commit.groups.push_back(cached);
         self.commit.statistics.groups += 1;
-        self.commit.statistics.frames += count as u64;
+        self.commit.statistics.frames += frames.len() as u64;
         self.commit.statistics.bytes += bytes;
-        for &(slot, next, size) in &batches {
+        for &(slot, next, size) in &in_flight.batches {
             if self.table.get(slot).is_some_and(|partition| partition.settings.durability == Durability::Async) {
                 self.advance(slot, next, size);
             }
         }
-        self.commit.in_flight = Some(InFlight { sequence: group.sequence, last: self.commit.built, batches });
+        self.commit.in_flight = Some(in_flight);
         let write = Op::Write {
             file: group.file,
             position: group.position,
@@ -165,7 +194,9 @@ impl Shard {
             }
         }
         self.answer_produces();
-        self.images_committed();
+        for slot in group.images {
+            self.image_committed(slot);
+        }
         self.controls_committed();
     }
 
@@ -189,9 +220,6 @@ impl Shard {
             self.commit.cached_bytes -= group.bytes;
             for slot in group.slots {
                 let Some(partition) = self.table.get_mut(slot) else { continue };
-                if partition.failed {
-                    continue;
-                }
                 if partition.cache.front().is_some_and(|batch| batch.sequence <= group.sequence) {
                     partition.cache.pop_front();
                 }

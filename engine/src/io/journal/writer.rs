@@ -39,6 +39,15 @@ impl Frame {
     }
 }
 
+/// How much of the journal a group may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// What a flush needs in order to free extents.
+    All,
+    /// Everybody else: the last free extent is kept for flushes.
+    LeaveOne,
+}
+
 /// A group ready to be written with O_DIRECT and RWF_DSYNC.
 #[derive(Clone, Debug)]
 pub struct GroupWrite {
@@ -133,9 +142,13 @@ impl Journal {
     }
 
     /// Whether a group of this many bytes (header included) finds room now.
-    pub fn has_room(&self, group_bytes: usize) -> bool {
+    pub fn has_room(&self, group_bytes: usize, room: Room) -> bool {
         let fits = |active: &Active| active.position + padded(group_bytes) as u64 <= self.extent_bytes;
-        self.active.as_ref().is_some_and(fits) || self.extents_free() > 0
+        let keep = match room {
+            Room::All => 0,
+            Room::LeaveOne => 1,
+        };
+        self.active.as_ref().is_some_and(fits) || self.extents_free() > keep
     }
 
     /// Lays the frames out as the next group. The caller has asked `has_room`, and has no group in flight.

@@ -1,0 +1,244 @@
+//! The flow of a checkpoint: flush dirty partitions, sync the file system, write the checkpoint, and only then free the
+//! journal's extents (rule 2, in this order). A clean stop is one more checkpoint that closes every segment.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{
+    Purpose, Shard,
+    flush::Ending,
+    partition::Slot,
+};
+use crate::{
+    base::{Deadline, Incarnation, JournalSequence, Now},
+    io::{
+        buffer::AlignedBuf,
+        journal::checkpoint::{self, Encoder},
+    },
+    limits::{BLOCK_BYTES, FLUSH_BYTES_IN_FLIGHT_MAX, FLUSH_JOBS_MAX},
+    op::{Class, Done, Op, Path, Sync},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Flushing,
+    Syncing,
+    Writing { start: JournalSequence },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Wanted,
+    /// The closing checkpoint is under way.
+    Closing,
+    Done,
+}
+
+#[derive(Debug)]
+pub struct Checkpoints {
+    incarnation: Incarnation,
+    /// Of the newest durable checkpoint.
+    number: u64,
+    /// Somebody waits for memory or journal.
+    pub wanted: bool,
+    stage: Stage,
+    queue: VecDeque<Slot>,
+    jobs: usize,
+    /// Flush writes under way.
+    pub flush_bytes: usize,
+    /// Every group up to this one was durable when the cycle began.
+    upto: JournalSequence,
+    /// Groups up to this one are covered by a durable checkpoint.
+    released: JournalSequence,
+    due: Option<Deadline>,
+    stopping: Stopping,
+}
+
+impl Checkpoints {
+    pub fn new(incarnation: Incarnation, number: u64) -> Checkpoints {
+        Checkpoints {
+            incarnation,
+            number,
+            wanted: false,
+            stage: Stage::Idle,
+            queue: VecDeque::new(),
+            jobs: 0,
+            flush_bytes: 0,
+            upto: JournalSequence(0),
+            released: JournalSequence(0),
+            due: None,
+            stopping: Stopping::No,
+        }
+    }
+
+    pub fn flushed_through(&self) -> JournalSequence {
+        self.released
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.stage != Stage::Idle
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopping == Stopping::Done
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping != Stopping::No
+    }
+
+    pub fn stop(&mut self) {
+        if self.stopping == Stopping::No {
+            self.stopping = Stopping::Wanted;
+        }
+    }
+
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        self.due.filter(|_| self.stage == Stage::Idle)
+    }
+
+    fn ending(&self) -> Ending {
+        if self.stopping == Stopping::Closing { Ending::Closed } else { Ending::Open }
+    }
+}
+
+impl Shard {
+    /// Starts a cycle if one is due, and keeps the running one supplied.
+    pub(super) fn maintain(&mut self, now: Now) {
+        match self.checkpoint.stage {
+            Stage::Idle => self.start_cycle_if_due(now),
+            Stage::Flushing => self.supply_flushes(),
+            Stage::Syncing | Stage::Writing { .. } => {}
+        }
+    }
+
+    fn start_cycle_if_due(&mut self, now: Now) {
+        let budget = &self.config.budget;
+        if self.checkpoint.stopping == Stopping::Wanted && self.commit.is_idle() && self.produces.is_idle() {
+            self.checkpoint.stopping = Stopping::Closing;
+            self.start_cycle(self.table.slots().collect());
+            return;
+        }
+        if self.dirty.is_empty() {
+            self.checkpoint.due = None;
+            self.checkpoint.wanted = false;
+            return;
+        }
+        let due = *self.checkpoint.due.get_or_insert(now.after_ms(self.config.checkpoint_interval_ms));
+        let half_full = self.journal.extents_free() * 2 <= self.journal.extents_total()
+            || self.unflushed_bytes * 2 >= budget.unflushed_bytes;
+        if half_full || self.checkpoint.wanted || now.reached(due) {
+            let slots = self.oldest_dirty();
+            if !slots.is_empty() {
+                self.start_cycle(slots);
+            }
+        }
+    }
+
+    fn start_cycle(&mut self, slots: VecDeque<Slot>) {
+        self.checkpoint.wanted = false;
+        self.checkpoint.due = None;
+        self.checkpoint.upto = self.journal.durable();
+        self.checkpoint.queue = slots;
+        self.checkpoint.stage = Stage::Flushing;
+        self.supply_flushes();
+    }
+
+    /// The partitions to flush, those with the oldest unflushed group first; so many that their tail images fit half an extent.
+    fn oldest_dirty(&self) -> VecDeque<Slot> {
+        let mut slots: Vec<_> = self.dirty.iter().filter_map(|slot| Some((self.first_unflushed(*slot)?, *slot))).collect();
+        slots.retain(|(_, slot)| self.table.get(*slot).is_some_and(|partition| !partition.failed));
+        slots.sort_unstable();
+        let images_max = self.config.budget.extent_bytes as usize / 2 / (2 * BLOCK_BYTES);
+        slots.into_iter().take(images_max.max(1)).map(|(_, slot)| slot).collect()
+    }
+
+    /// The group of the partition's first batch behind its recovery point.
+    fn first_unflushed(&self, slot: Slot) -> Option<JournalSequence> {
+        let partition = self.table.get(slot)?;
+        let first = partition.cache_index(partition.flushed.next());
+        partition.cache.get(first).map(|batch| batch.sequence)
+    }
+
+    fn supply_flushes(&mut self) {
+        while self.checkpoint.jobs < FLUSH_JOBS_MAX && self.checkpoint.flush_bytes < FLUSH_BYTES_IN_FLIGHT_MAX {
+            let Some(slot) = self.checkpoint.queue.pop_front() else { break };
+            self.checkpoint.jobs += 1;
+            if !self.start_flush(slot, self.checkpoint.ending()) {
+                self.checkpoint.jobs -= 1;
+            }
+        }
+        if self.checkpoint.jobs == 0 && self.checkpoint.queue.is_empty() && self.checkpoint.stage == Stage::Flushing {
+            self.checkpoint.stage = Stage::Syncing;
+            self.push_op(Purpose::Checkpoint, Op::SyncFilesystem);
+        }
+    }
+
+    /// One partition's job is over, well or not.
+    pub(super) fn flush_ended(&mut self, _slot: Slot, bytes: usize) {
+        self.checkpoint.jobs -= 1;
+        self.checkpoint.flush_bytes -= bytes;
+        self.wake = true;
+    }
+
+    pub(super) fn checkpoint_op_done(&mut self, done: Done) {
+        if let Done::Failed(failure) = done {
+            self.fail(format!(
+                "a checkpoint cannot be made durable: {failure}. Nothing acknowledged is lost: the journal holds it. Check the device, \
+                 then start again."
+            ));
+            return;
+        }
+        match self.checkpoint.stage {
+            Stage::Syncing => self.write_checkpoint(),
+            Stage::Writing { start } => self.checkpoint_written(start),
+            Stage::Idle | Stage::Flushing => {}
+        }
+    }
+
+    /// Every segment write of the cycle is in stable storage.
+    fn write_checkpoint(&mut self) {
+        // What is still only in the journal keeps its groups.
+        let oldest = self.dirty.iter().filter_map(|slot| self.first_unflushed(*slot)).min();
+        let covered = oldest.map_or(self.checkpoint.upto.0, |first| self.checkpoint.upto.0.min(first.0 - 1));
+        let start = JournalSequence(covered.max(self.checkpoint.released.0) + 1);
+        let mut encoder = Encoder::new();
+        for partition in self.table.iter().filter(|partition| !partition.deleted) {
+            encoder.parts(partition.id, partition.owner_epoch, &partition.directory, &partition.flushed, |_| {});
+        }
+        let number = self.checkpoint.number + 1;
+        let bytes = encoder.finish(self.config.core, self.checkpoint.incarnation, number, start);
+        let data: Bytes = AlignedBuf::padded_copy(&bytes).freeze();
+        self.checkpoint.stage = Stage::Writing { start };
+        let write = Op::Write {
+            file: checkpoint::slot_file(self.config.core, number % checkpoint::SLOTS),
+            position: 0,
+            data,
+            path: Path::Direct,
+            sync: Sync::Data,
+            class: Class::Background,
+        };
+        self.push_op(Purpose::Checkpoint, write);
+    }
+
+    fn checkpoint_written(&mut self, start: JournalSequence) {
+        self.checkpoint.number += 1;
+        self.checkpoint.released = JournalSequence(start.0 - 1);
+        self.journal.release(self.checkpoint.released);
+        self.checkpoint.stage = Stage::Idle;
+        if self.checkpoint.stopping == Stopping::Closing {
+            self.checkpoint.stopping = Stopping::Done;
+        }
+        self.wake = true;
+        self.evict();
+    }
+
+    /// Whether nothing is left to flush but what cannot be.
+    pub(super) fn dirty_is_only_failed(&self) -> bool {
+        let is_failed = |slot: &Slot| self.table.get(*slot).is_none_or(|partition| partition.failed);
+        self.dirty.iter().all(is_failed)
+    }
+}

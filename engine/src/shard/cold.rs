@@ -1,0 +1,172 @@
+//! A read of what is no longer cached: find the position through the segment's index files, then read the log there. Each step
+//! is one Op; the flows (fetch, offsets) push it and feed the Done back. Pure.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::entry_search::{EntrySearch, Found};
+use crate::{
+    base::{FilePosition, Offset, Timestamp},
+    limits::BLOCK_BYTES,
+    log::{
+        names,
+        segment::{INDEX_ENTRY_BYTES, IndexEntry, Segment, TIME_ENTRY_BYTES, TimeEntry},
+    },
+    op::{Class, Op, Path},
+    record::{BatchHeader, HEADER_BYTES},
+};
+
+#[derive(Debug)]
+enum Phase {
+    /// In the time index: the last entry older than the time.
+    Time(EntrySearch, Timestamp),
+    /// In the offset index: the last entry at or before the offset.
+    Index(EntrySearch),
+    /// In the log.
+    Log { position: u32, length: u32 },
+}
+
+#[derive(Debug)]
+pub struct Cold {
+    directory: Arc<str>,
+    /// As of the recovery point: what lies behind is in the cache.
+    segment: Segment,
+    /// Where reading shall begin; moved on by a time search.
+    target: Offset,
+    phase: Phase,
+    read_bytes: u32,
+}
+
+/// What a Done brought.
+pub enum Progress {
+    /// Push the next Op.
+    More,
+    /// The log's bytes from this position on, beginning with a batch.
+    Chunk { position: FilePosition, bytes: Bytes },
+    /// The files contradict what is known of the segment.
+    Damaged(String),
+}
+
+impl Cold {
+    /// Looks for the batch that contains `target`.
+    pub fn at_offset(directory: Arc<str>, segment: Segment, target: Offset, read_bytes: u32) -> Cold {
+        let phase = Phase::Index(EntrySearch::new(INDEX_ENTRY_BYTES, segment.index_entries));
+        let mut cold = Cold { directory, segment, target, phase, read_bytes };
+        cold.skip_empty_searches();
+        cold
+    }
+
+    /// Looks for a place at or before the first batch that may reach `time`.
+    pub fn at_time(directory: Arc<str>, segment: Segment, time: Timestamp, read_bytes: u32) -> Cold {
+        let phase = Phase::Time(EntrySearch::new(TIME_ENTRY_BYTES, segment.time_entries), time);
+        let mut cold = Cold { directory, segment, target: segment.base, phase, read_bytes };
+        cold.skip_empty_searches();
+        cold
+    }
+
+    /// Reads from a known position.
+    pub fn at_position(directory: Arc<str>, segment: Segment, position: FilePosition, read_bytes: u32) -> Cold {
+        let phase = Phase::Log { position: position.0, length: read_bytes };
+        Cold { directory, segment, target: segment.base, phase, read_bytes }
+    }
+
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// Goes on at `position`, with at least `length` bytes.
+    pub fn continue_at(&mut self, position: FilePosition, length: u32) {
+        self.phase = Phase::Log { position: position.0, length: length.max(self.read_bytes) };
+    }
+
+    pub fn op(&self) -> Op {
+        let base = self.segment.base;
+        let (file, position, length, path) = match &self.phase {
+            Phase::Time(search, _) => {
+                let (position, length) = search.next_read().unwrap_or((0, 0));
+                (names::time_index(&self.directory, base), position, length, Path::Buffered)
+            }
+            Phase::Index(search) => {
+                let (position, length) = search.next_read().unwrap_or((0, 0));
+                (names::index(&self.directory, base), position, length, Path::Buffered)
+            }
+            Phase::Log { position, length } => {
+                let start = u64::from(*position) / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
+                let end = u64::from(*position) + u64::from(*length);
+                let end = end.min(u64::from(self.segment.size.0)).next_multiple_of(BLOCK_BYTES as u64);
+                (names::log(&self.directory, base), start, (end - start.min(end)) as u32, Path::Direct)
+            }
+        };
+        Op::Read { file, position, length, path, class: Class::Bulk }
+    }
+
+    pub fn feed(&mut self, bytes: Bytes) -> Progress {
+        let base = self.segment.base;
+        match &mut self.phase {
+            Phase::Time(search, time) => {
+                let time = *time;
+                let older = |entry: &[u8]| time_entry(entry, base).is_some_and(|entry| entry.timestamp < time);
+                match search.feed(&bytes, older) {
+                    Found::More => {}
+                    Found::Last(entry) => {
+                        self.target = entry.and_then(|entry| time_entry(entry, base)).map_or(base, |entry| entry.offset);
+                        self.phase = Phase::Index(EntrySearch::new(INDEX_ENTRY_BYTES, self.segment.index_entries));
+                    }
+                }
+                self.skip_empty_searches();
+                Progress::More
+            }
+            Phase::Index(search) => {
+                let target = self.target;
+                let reached = |entry: &[u8]| index_entry(entry, base).is_some_and(|entry| entry.offset <= target);
+                match search.feed(&bytes, reached) {
+                    Found::More => {}
+                    Found::Last(entry) => {
+                        let position = entry.and_then(|entry| index_entry(entry, base)).map_or(0, |entry| entry.position.0);
+                        self.phase = Phase::Log { position, length: self.read_bytes };
+                    }
+                }
+                self.skip_empty_searches();
+                Progress::More
+            }
+            Phase::Log { position, .. } => {
+                let skip = *position as usize % BLOCK_BYTES;
+                let start = *position as usize - skip;
+                let known = (self.segment.size.0 as usize).saturating_sub(start).min(bytes.len());
+                if known <= skip {
+                    let name = names::log(&self.directory, base);
+                    return Progress::Damaged(format!("{} ends before byte {position}", name.as_str()));
+                }
+                Progress::Chunk { position: FilePosition(*position), bytes: bytes.slice(skip..known) }
+            }
+        }
+    }
+
+    /// A search that needs no reading is over.
+    fn skip_empty_searches(&mut self) {
+        if let Phase::Time(search, _) = &self.phase
+            && search.next_read().is_none()
+        {
+            self.phase = Phase::Index(EntrySearch::new(INDEX_ENTRY_BYTES, self.segment.index_entries));
+        }
+        if let Phase::Index(search) = &self.phase
+            && search.next_read().is_none()
+        {
+            self.phase = Phase::Log { position: 0, length: self.read_bytes };
+        }
+    }
+}
+
+/// The size of the batch whose first bytes these are, if enough of it is there to know.
+pub fn batch_size(bytes: &[u8]) -> Option<usize> {
+    bytes.get(..HEADER_BYTES).and_then(|head| BatchHeader::parse(head).ok()).map(|header| header.size())
+}
+
+fn time_entry(entry: &[u8], base: Offset) -> Option<TimeEntry> {
+    Some(TimeEntry::decode(entry.try_into().ok()?, base))
+}
+
+fn index_entry(entry: &[u8], base: Offset) -> Option<IndexEntry> {
+    Some(IndexEntry::decode(entry.try_into().ok()?, base))
+}

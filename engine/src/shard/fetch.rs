@@ -1,0 +1,265 @@
+//! The flow of a Fetch: what the cache holds at once, the rest from the segments, partition after partition in the order asked,
+//! each within what the limits leave.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use super::{
+    Purpose, Shard,
+    cold::{Cold, Progress, batch_size},
+    command::{CallId, Fetch, FetchPartition, Fetched, Reply},
+    partition::{Cursor, Partition, Slot},
+};
+use crate::{
+    base::{FilePosition, LeaderEpoch, Offset},
+    error::ErrorCode,
+    limits::COLD_READS_MAX,
+    op::Done,
+    record,
+};
+
+#[derive(Debug)]
+struct Job {
+    call: CallId,
+    request: Fetch,
+    answers: Vec<Fetched>,
+    bytes_left: usize,
+    /// The read under way.
+    cold: Option<(Slot, Cold)>,
+}
+
+/// Fetches that wait for the disk, and those that wait for their turn at it.
+#[derive(Debug, Default)]
+pub struct Fetches {
+    jobs: Slab<Job>,
+    reading: usize,
+    queue: VecDeque<usize>,
+}
+
+enum Step {
+    Answer(Fetched),
+    Cold(Slot, Cold),
+}
+
+impl Shard {
+    pub(super) fn fetch(&mut self, call: CallId, request: Fetch) {
+        let answers = Vec::with_capacity(request.partitions.len());
+        let bytes_left = request.bytes_max as usize;
+        let job = self.fetches.jobs.insert(Job { call, request, answers, bytes_left, cold: None });
+        self.continue_fetch(job);
+    }
+
+    fn continue_fetch(&mut self, number: usize) {
+        loop {
+            let job = &self.fetches.jobs[number];
+            let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { break };
+            let anything = job.answers.iter().any(|answer| !answer.records.is_empty());
+            let limit = job.bytes_left.min(part.bytes_max as usize);
+            match self.read_part(&part, limit, anything) {
+                Step::Answer(answer) => {
+                    let job = &mut self.fetches.jobs[number];
+                    job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
+                    job.answers.push(answer);
+                }
+                Step::Cold(slot, cold) => {
+                    self.fetches.jobs[number].cold = Some((slot, cold));
+                    self.fetches.queue.push_back(number);
+                    self.start_cold_reads();
+                    return;
+                }
+            }
+        }
+        let job = self.fetches.jobs.remove(number);
+        self.reply(job.call, Reply::Fetched(job.answers));
+    }
+
+    fn start_cold_reads(&mut self) {
+        while self.fetches.reading < COLD_READS_MAX {
+            let Some(number) = self.fetches.queue.pop_front() else { return };
+            self.fetches.reading += 1;
+            self.push_cold_read(number);
+        }
+    }
+
+    fn push_cold_read(&mut self, number: usize) {
+        let Some((slot, cold)) = &self.fetches.jobs[number].cold else { return };
+        let (slot, op) = (*slot, cold.op());
+        self.push_partition_op(slot, Purpose::Fetch(number), op);
+    }
+
+    /// What one partition answers now, or the read that it takes.
+    fn read_part(&self, part: &FetchPartition, limit: usize, anything: bool) -> Step {
+        let Some((slot, partition)) = self.table.lookup(part.partition) else {
+            return Step::Answer(refused(ErrorCode::NotLeaderOrFollower, None));
+        };
+        if let Err(code) = check_epoch(partition, part.leader_epoch) {
+            return Step::Answer(refused(code, Some(partition)));
+        }
+        if partition.failed {
+            return Step::Answer(refused(ErrorCode::KafkaStorageError, Some(partition)));
+        }
+        if part.offset < partition.live.start() || part.offset > partition.live.next() {
+            return Step::Answer(refused(ErrorCode::OffsetOutOfRange, Some(partition)));
+        }
+        if part.offset >= partition.visible || (limit == 0 && anything) {
+            return Step::Answer(found(partition, Vec::new()));
+        }
+        if part.offset >= partition.cached_from() {
+            return Step::Answer(found(partition, cached(partition, part.offset, limit, anything)));
+        }
+        let read_bytes = (limit as u32).clamp(64 << 10, self.config.read_bytes);
+        let directory = partition.directory.clone();
+        let cold = match partition.cursor_at(part.offset) {
+            Some(cursor) => partition.flushed.segments().rev().find(|segment| segment.base == cursor.segment).map(|segment| {
+                Cold::at_position(directory.clone(), *segment, cursor.position, read_bytes)
+            }),
+            None => None,
+        };
+        let cold = cold.or_else(|| {
+            let segment = partition.flushed.segment_of(part.offset)?;
+            Some(Cold::at_offset(directory, *segment, part.offset, read_bytes))
+        });
+        match cold {
+            Some(cold) => Step::Cold(slot, cold),
+            None => Step::Answer(refused(ErrorCode::KafkaStorageError, Some(partition))),
+        }
+    }
+
+    pub(super) fn fetch_read(&mut self, number: usize, done: Done) {
+        let job = &mut self.fetches.jobs[number];
+        let Some((slot, mut cold)) = job.cold.take() else { return };
+        let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { return };
+        let anything = job.answers.iter().any(|answer| !answer.records.is_empty());
+        let limit = job.bytes_left.min(part.bytes_max as usize);
+        let progress = match done {
+            Done::Read(bytes) => cold.feed(bytes),
+            done => Progress::Damaged(format!("{done:?}")),
+        };
+        let answer = match progress {
+            Progress::More => None,
+            Progress::Chunk { position, bytes } => self.cold_answer(slot, &mut cold, &part, position, &bytes, limit, anything),
+            Progress::Damaged(reason) => Some(self.unreadable(slot, &reason)),
+        };
+        let Some(answer) = answer else {
+            self.fetches.jobs[number].cold = Some((slot, cold));
+            self.push_cold_read(number);
+            return;
+        };
+        self.fetches.reading -= 1;
+        let job = &mut self.fetches.jobs[number];
+        job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
+        job.answers.push(answer);
+        self.continue_fetch(number);
+        self.start_cold_reads();
+    }
+
+    /// Cuts the answer out of a chunk; none: another read is needed, and `cold` says where.
+    #[allow(clippy::too_many_arguments)]
+    fn cold_answer(
+        &mut self,
+        slot: Slot,
+        cold: &mut Cold,
+        part: &FetchPartition,
+        position: FilePosition,
+        chunk: &Bytes,
+        limit: usize,
+        anything: bool,
+    ) -> Option<Fetched> {
+        let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else {
+            return Some(refused(ErrorCode::NotLeaderOrFollower, None));
+        };
+        let (mut first, mut end, mut next) = (None, 0, part.offset);
+        let mut walked = 0;
+        for (at, header) in record::headers(chunk) {
+            walked = at + header.size();
+            if header.next_offset() <= part.offset {
+                continue;
+            }
+            let start = *first.get_or_insert(at);
+            let must = at == start && !anything;
+            if header.next_offset() > partition.visible || (walked - start > limit && !must) {
+                break;
+            }
+            end = walked;
+            next = header.next_offset();
+        }
+        match first {
+            Some(start) => {
+                let records = if end > start { vec![chunk.slice(start..end)] } else { Vec::new() };
+                let segment = cold.segment().base;
+                if end > start && position.0 as usize + end < cold.segment().size.0 as usize {
+                    let cursor = Cursor { offset: next, segment, position: FilePosition(position.0 + end as u32) };
+                    partition.remember(part.offset, cursor);
+                }
+                Some(found(partition, records))
+            }
+            None => {
+                let from = FilePosition(position.0 + walked as u32);
+                let rest = &chunk[walked..];
+                let size = batch_size(rest);
+                let cut = size.is_none_or(|size| size > rest.len());
+                let at_end = from.0 >= cold.segment().size.0;
+                if at_end || (walked == 0 && !cut) || size.is_some_and(|size| size > cold.segment().size.0 as usize) {
+                    let reason = format!("no batch with offset {} where the index says", part.offset);
+                    return Some(self.unreadable(slot, &reason));
+                }
+                // Not reached yet, or the batch is longer than the read.
+                let progress = walked > 0 || size.is_some_and(|size| size > rest.len());
+                if !progress {
+                    let reason = format!("the batch at byte {from} is not one");
+                    return Some(self.unreadable(slot, &reason));
+                }
+                cold.continue_at(from, size.unwrap_or(0) as u32);
+                None
+            }
+        }
+    }
+
+    /// Damage below the durable end is reported, never silently skipped.
+    pub(super) fn unreadable(&self, slot: Slot, reason: &str) -> Fetched {
+        let partition = self.table.get(slot);
+        let directory = partition.map_or("?", |partition| &partition.directory);
+        tracing::error!(partition = directory, reason, "a segment cannot be read: `corelog log verify` on its directory shows where");
+        refused(ErrorCode::KafkaStorageError, partition)
+    }
+}
+
+pub(super) fn check_epoch(partition: &Partition, epoch: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
+    match epoch {
+        Some(epoch) if epoch < partition.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
+        Some(epoch) if epoch > partition.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+/// Whole batches from the cache, at least one if nothing is in the response yet.
+fn cached(partition: &Partition, offset: Offset, limit: usize, anything: bool) -> Vec<Bytes> {
+    let mut records = Vec::new();
+    let mut total = 0;
+    for batch in partition.cache.iter().skip(partition.cache_index(offset)) {
+        total += batch.bytes.len();
+        let must = records.is_empty() && !anything;
+        if batch.next > partition.visible || (total > limit && !must) {
+            break;
+        }
+        records.push(batch.bytes.clone());
+    }
+    records
+}
+
+fn found(partition: &Partition, records: Vec<Bytes>) -> Fetched {
+    Fetched { records, ..refused(ErrorCode::None, Some(partition)) }
+}
+
+fn refused(error: ErrorCode, partition: Option<&Partition>) -> Fetched {
+    let high_watermark = partition.map_or(Offset(-1), |partition| partition.visible);
+    Fetched {
+        error,
+        high_watermark,
+        last_stable: high_watermark,
+        log_start: partition.map_or(Offset(-1), |partition| partition.live.start()),
+        records: Vec::new(),
+    }
+}

@@ -1,0 +1,394 @@
+//! The flow of a flush: one partition's durable batches, from the cache to its segments, in large aligned writes. A job goes
+//! ReadTail → Image → Write → Cut → done; each step waits for its Ops.
+//!
+//! Before a block that the segment holds already is written again, a frame with its image is durable in the journal (rule 5).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Purpose, Shard,
+    partition::{Partition, Slot},
+};
+use crate::{
+    base::{FilePosition, Offset},
+    io::{
+        buffer::AlignedBuf,
+        journal::{format::FrameKind, writer::Frame},
+    },
+    limits::{BLOCK_BYTES, FLUSH_WRITE_BYTES_MAX},
+    log::{
+        Log, Placement, names,
+        segment::{BatchFacts, INDEX_ENTRY_BYTES, Segment, TIME_ENTRY_BYTES, TimeEntry},
+    },
+    op::{Class, Done, FileName, Op, Path, Sync},
+    record::BatchHeader,
+};
+
+/// How a job leaves the active segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// More batches will come.
+    Open,
+    /// A clean stop: closing time index entry, space cut to the bytes.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    ReadTail,
+    Image,
+    Write,
+    Cut,
+}
+
+#[derive(Debug)]
+pub struct FlushJob {
+    /// Batches up to here.
+    target: Offset,
+    ending: Ending,
+    step: Step,
+    ops: u32,
+    bytes: usize,
+    /// The partition's `flushed` once the job is done, with its tail.
+    result: Option<(Log, Bytes)>,
+    cuts: Vec<Op>,
+}
+
+/// Builds a segment's writes: whole blocks of at most `FLUSH_WRITE_BYTES_MAX`.
+struct SegmentWriter {
+    file: FileName,
+    /// Where `buffer` goes; a multiple of the block size.
+    position: u64,
+    buffer: AlignedBuf,
+    pushed: bool,
+}
+
+impl Shard {
+    /// Starts the partition's job; false: there is nothing to do.
+    pub(super) fn start_flush(&mut self, slot: Slot, ending: Ending) -> bool {
+        let Some(partition) = self.table.get_mut(slot) else { return false };
+        if partition.deleted || partition.failed || partition.flush.is_some() {
+            return false;
+        }
+        let unclosed = ending == Ending::Closed && partition.live.next() > Offset(0);
+        if !partition.is_dirty() && !unclosed {
+            return false;
+        }
+        let target = partition.durable;
+        let job = FlushJob { target, ending, step: Step::ReadTail, ops: 0, bytes: 0, result: None, cuts: Vec::new() };
+        partition.flush = Some(job);
+        let active = *partition.flushed.active();
+        let partial = partial(active.size);
+        let goes_on = next_unflushed(partition).is_some_and(|placement| placement.segment == active.base);
+        if partial == 0 || !goes_on {
+            self.write_flush(slot);
+        } else if partition.tail.len() == partial {
+            self.stage_image(slot);
+        } else {
+            let read = Op::Read {
+                file: names::log(&partition.directory, active.base),
+                position: u64::from(active.size.0) - partial as u64,
+                length: BLOCK_BYTES as u32,
+                path: Path::Direct,
+                class: Class::Background,
+            };
+            self.push_partition_op(slot, Purpose::FlushTail(slot), read);
+        }
+        true
+    }
+
+    pub(super) fn tail_read(&mut self, slot: Slot, done: Done) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        let partial = partial(partition.flushed.active().size);
+        match done {
+            Done::Read(bytes) if bytes.len() >= partial => {
+                partition.tail = Bytes::copy_from_slice(&bytes[..partial]);
+                self.stage_image(slot);
+            }
+            done => self.flush_failed(slot, &format!("its last block cannot be read back: {done:?}")),
+        }
+    }
+
+    fn stage_image(&mut self, slot: Slot) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        if let Some(job) = &mut partition.flush {
+            job.step = Step::Image;
+        }
+        let active = partition.flushed.active();
+        let position = FilePosition(active.size.0 - partition.tail.len() as u32);
+        let end = partition.flushed.next();
+        let frame = Frame {
+            kind: FrameKind::TailImage,
+            partition: partition.id,
+            owner_epoch: partition.owner_epoch,
+            segment: active.base,
+            position,
+            base: end,
+            next: end,
+            leader_epoch: partition.leader_epoch,
+            payload: partition.tail.clone(),
+        };
+        self.commit.stage_image(slot, frame);
+    }
+
+    pub(super) fn image_committed(&mut self, slot: Slot) {
+        let waits = self.table.get(slot).and_then(|partition| partition.flush.as_ref()).map(|job| job.step);
+        if waits == Some(Step::Image) {
+            self.write_flush(slot);
+        }
+    }
+
+    /// Builds and pushes every write of the job.
+    fn write_flush(&mut self, slot: Slot) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        let Some(mut job) = partition.flush.take() else { return };
+        if partition.deleted {
+            self.flush_ended(slot, job.bytes);
+            return;
+        }
+        job.step = Step::Write;
+        let (ops, log, tail) = build_writes(partition, &mut job);
+        job.result = Some((log, tail));
+        job.ops = ops.len() as u32;
+        job.bytes = ops.iter().map(write_bytes).sum();
+        self.checkpoint.flush_bytes += job.bytes;
+        let nothing = ops.is_empty();
+        partition.flush = Some(job);
+        for op in ops {
+            self.push_partition_op(slot, Purpose::FlushWrite(slot), op);
+        }
+        if nothing {
+            self.cut_flush(slot);
+        }
+    }
+
+    pub(super) fn flush_op_done(&mut self, slot: Slot, done: Done) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        let Some(job) = &mut partition.flush else { return };
+        job.ops -= 1;
+        if let Done::Failed(failure) = done
+            && !partition.deleted
+        {
+            let sentence = failure.to_string();
+            self.flush_failed(slot, &sentence);
+            return;
+        }
+        if job.ops == 0 {
+            match job.step {
+                Step::Cut => self.finish_flush(slot),
+                _ => self.cut_flush(slot),
+            }
+        }
+    }
+
+    /// Space behind sealed segments goes back once their last write is done.
+    fn cut_flush(&mut self, slot: Slot) {
+        let Some(job) = self.table.get_mut(slot).and_then(|partition| partition.flush.as_mut()) else { return };
+        job.step = Step::Cut;
+        let cuts = std::mem::take(&mut job.cuts);
+        job.ops = cuts.len() as u32;
+        if cuts.is_empty() {
+            self.finish_flush(slot);
+        }
+        for op in cuts {
+            self.push_partition_op(slot, Purpose::FlushWrite(slot), op);
+        }
+    }
+
+    fn finish_flush(&mut self, slot: Slot) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        let Some(job) = partition.flush.take() else { return };
+        if let Some((log, tail)) = job.result {
+            let first = partition.cache_index(partition.flushed.next());
+            let behind = partition.cache.iter().skip(first).take_while(|batch| batch.next <= log.next());
+            self.unflushed_bytes -= behind.map(|batch| batch.bytes.len() as u64).sum::<u64>();
+            partition.flushed = log;
+            partition.tail = tail;
+            if job.ending == Ending::Closed {
+                partition.live = partition.flushed.clone();
+            }
+        }
+        if !partition.is_dirty() {
+            self.dirty.remove(&slot);
+        }
+        self.flush_ended(slot, job.bytes);
+    }
+
+    /// The partition goes offline; what the journal holds of it stays there for the next start.
+    fn flush_failed(&mut self, slot: Slot, reason: &str) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        let Some(job) = partition.flush.take() else { return };
+        partition.failed = true;
+        tracing::error!(
+            partition = %partition.directory,
+            reason,
+            "a segment cannot be written: the partition is offline; acknowledged records are in the journal and return with the next start"
+        );
+        self.drop_watchers(slot);
+        self.flush_ended(slot, job.bytes);
+    }
+}
+
+/// Where the first batch behind the recovery point goes.
+fn next_unflushed(partition: &Partition) -> Option<Placement> {
+    let first = partition.cache_index(partition.flushed.next());
+    partition.cache.get(first).map(|batch| batch.placement)
+}
+
+fn partial(size: FilePosition) -> usize {
+    size.0 as usize % BLOCK_BYTES
+}
+
+fn build_writes(partition: &Partition, job: &mut FlushJob) -> (Vec<Op>, Log, Bytes) {
+    let directory = &partition.directory;
+    let interval = partition.settings.layout.index_interval;
+    let mut log = partition.flushed.clone();
+    let mut ops = Vec::new();
+    let mut entries = EntryWriter::new(directory.clone(), log.active());
+    let mut writer = SegmentWriter::new(directory, log.active(), &partition.tail);
+    let first = partition.cache_index(log.next());
+    for batch in partition.cache.iter().skip(first).take_while(|batch| batch.next <= job.target) {
+        let Ok(header) = BatchHeader::parse(&batch.bytes) else { break };
+        let facts = BatchFacts {
+            base: batch.base,
+            next: batch.next,
+            size: batch.bytes.len() as u32,
+            max_timestamp: header.max_timestamp,
+        };
+        let applied = log.apply(&facts, batch.epoch, batch.placement, interval);
+        let applied = applied.expect("cached batches continue the flushed log");
+        if let Some((sealed, closing)) = applied.sealed {
+            writer.finish(&mut ops);
+            entries.close(&sealed, closing, &mut ops);
+            job.cuts.push(cut(directory, &sealed));
+            entries = EntryWriter::new(directory.clone(), &Segment::empty(batch.base));
+            writer = SegmentWriter::new(directory, &Segment::empty(batch.base), &Bytes::new());
+        }
+        entries.push(applied.entries.index.as_ref(), applied.entries.time.as_ref());
+        writer.push(&batch.bytes, &mut ops);
+    }
+    let tail = writer.finish(&mut ops);
+    if job.ending == Ending::Closed {
+        let closing = log.close();
+        entries.close(log.active(), closing, &mut ops);
+        job.cuts.push(cut(directory, log.active()));
+    } else {
+        entries.finish(&mut ops);
+    }
+    (ops, log, tail)
+}
+
+fn cut(directory: &str, segment: &Segment) -> Op {
+    Op::Truncate { file: names::log(directory, segment.base), size: u64::from(segment.size.0) }
+}
+
+fn write_bytes(op: &Op) -> usize {
+    match op {
+        Op::Write { data, .. } => data.len(),
+        _ => 0,
+    }
+}
+
+impl SegmentWriter {
+    fn new(directory: &str, segment: &Segment, tail: &Bytes) -> SegmentWriter {
+        let partial = partial(segment.size);
+        let mut buffer = AlignedBuf::with_capacity(BLOCK_BYTES);
+        // A segment that was rolled away from is not written again: its tail may not be kept.
+        buffer.extend_from_slice(tail.get(..partial).unwrap_or(&[]));
+        let position = u64::from(segment.size.0) - partial as u64;
+        SegmentWriter { file: names::log(directory, segment.base), position, buffer, pushed: false }
+    }
+
+    fn push(&mut self, mut bytes: &[u8], ops: &mut Vec<Op>) {
+        self.pushed = true;
+        while !bytes.is_empty() {
+            let room = FLUSH_WRITE_BYTES_MAX - self.buffer.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+            if self.buffer.len() == FLUSH_WRITE_BYTES_MAX {
+                self.emit(ops);
+            }
+        }
+    }
+
+    fn emit(&mut self, ops: &mut Vec<Op>) {
+        let data = std::mem::replace(&mut self.buffer, AlignedBuf::with_capacity(BLOCK_BYTES)).freeze();
+        let (file, position) = (self.file.clone(), self.position);
+        self.position += data.len() as u64;
+        ops.push(Op::Write { file, position, data, path: Path::Direct, sync: Sync::Later, class: Class::Background });
+    }
+
+    /// Writes what is left; answers the bytes of the last, partial block.
+    fn finish(mut self, ops: &mut Vec<Op>) -> Bytes {
+        let partial = self.buffer.len() % BLOCK_BYTES;
+        let tail = Bytes::copy_from_slice(&self.buffer.as_slice()[self.buffer.len() - partial..]);
+        if self.pushed && !self.buffer.is_empty() {
+            self.buffer.pad_to_block();
+            self.emit(ops);
+        }
+        tail
+    }
+}
+
+/// Collects a segment's index entries and appends them to its index files.
+struct EntryWriter {
+    directory: Arc<str>,
+    segment: Offset,
+    index_at: u64,
+    time_at: u64,
+    index: Vec<u8>,
+    time: Vec<u8>,
+}
+
+impl EntryWriter {
+    fn new(directory: Arc<str>, segment: &Segment) -> EntryWriter {
+        EntryWriter {
+            directory,
+            segment: segment.base,
+            index_at: u64::from(segment.index_entries) * INDEX_ENTRY_BYTES as u64,
+            time_at: u64::from(segment.time_entries) * TIME_ENTRY_BYTES as u64,
+            index: Vec::new(),
+            time: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, index: Option<&crate::log::segment::IndexEntry>, time: Option<&TimeEntry>) {
+        if let Some(entry) = index {
+            entry.encode(self.segment, &mut self.index);
+        }
+        if let Some(entry) = time {
+            entry.encode(self.segment, &mut self.time);
+        }
+    }
+
+    fn finish(self, ops: &mut Vec<Op>) {
+        if !self.index.is_empty() {
+            ops.push(append(names::index(&self.directory, self.segment), self.index_at, self.index));
+        }
+        if !self.time.is_empty() {
+            ops.push(append(names::time_index(&self.directory, self.segment), self.time_at, self.time));
+        }
+    }
+
+    /// The segment gets no more entries: both files exist from now on, be they empty.
+    fn close(mut self, segment: &Segment, closing: Option<TimeEntry>, ops: &mut Vec<Op>) {
+        if let Some(entry) = closing {
+            entry.encode(self.segment, &mut self.time);
+        }
+        let never_written = (segment.index_entries == 0, segment.time_entries == 0);
+        if !self.index.is_empty() || never_written.0 {
+            ops.push(append(names::index(&self.directory, self.segment), self.index_at, self.index));
+        }
+        if !self.time.is_empty() || never_written.1 {
+            ops.push(append(names::time_index(&self.directory, self.segment), self.time_at, self.time));
+        }
+    }
+}
+
+fn append(file: FileName, position: u64, bytes: Vec<u8>) -> Op {
+    let (path, sync, class) = (Path::Buffered, Sync::Later, Class::Background);
+    Op::Write { file, position, data: Bytes::from(bytes), path, sync, class }
+}
