@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    base::{CoreId, Deadline, LeaderEpoch, Offset, TopicPartition, Timestamp},
+    base::{CoreId, Deadline, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition},
     controller::{Image, Instruction, Outcome},
     error::ErrorCode,
 };
@@ -162,8 +162,23 @@ pub struct OffsetAnswer {
 pub enum Message {
     Command(CallId, Command),
     Reply(CallId, Reply),
-    /// The controller's new image: apply it, then confirm its version.
-    Publish(Arc<Image>),
-    /// Core `from` has applied the image of this version.
-    Applied { from: CoreId, version: u64 },
+    /// The controller's new image: apply it, then confirm it.
+    Publish(Publication),
+    /// The sender has applied the image that stands at this offset.
+    Applied(Offset),
+}
+
+/// A new image of the metadata.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub image: Arc<Image>,
+    pub changed: Changed,
+}
+
+/// What the new image changes for partitions.
+#[derive(Clone, Debug)]
+pub enum Changed {
+    Topics(Arc<[TopicId]>),
+    /// A broker-wide option: any topic may follow it.
+    Everything,
 }

@@ -7,10 +7,10 @@ use super::{
     Purpose, Shard,
     partition::{CachedBatch, Slot},
     produce::FrameNumber,
-    settings::Durability,
 };
 use crate::{
     base::{JournalSequence, Offset},
+    config::Durability,
     io::journal::{
         format::GROUP_HEADER_BYTES,
         writer::{Frame, Room},
@@ -143,7 +143,7 @@ impl Shard {
         for ((frame, slot), bytes) in frames.iter().zip(&slots).zip(group.payloads).skip(images) {
             let size = bytes.len() as u32;
             self.commit.staged_bytes -= u64::from(size);
-            let Some(partition) = self.table.get_mut(*slot) else { continue };
+            let Some(partition) = self.table.get_mut(*slot).filter(|partition| !partition.deleted) else { continue };
             let placement = Placement { segment: frame.segment, position: frame.position };
             let (base, next, epoch) = (frame.base, frame.next, frame.leader_epoch);
             partition.cache.push_back(CachedBatch { base, next, placement, epoch, sequence: group.sequence, bytes });
@@ -186,7 +186,7 @@ impl Shard {
         self.journal.committed(group.sequence);
         self.commit.committed = group.last;
         for &(slot, next, size) in &group.batches {
-            let Some(partition) = self.table.get_mut(slot) else { continue };
+            let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else { continue };
             partition.durable = next;
             self.dirty.insert(slot);
             if partition.visible < next {
@@ -197,7 +197,6 @@ impl Shard {
         for slot in group.images {
             self.image_committed(slot);
         }
-        self.controls_committed();
     }
 
     /// Readers see the partition up to `visible`.

@@ -100,6 +100,9 @@ impl Shard {
     }
 
     pub(super) fn tail_read(&mut self, slot: Slot, done: Done) {
+        if self.abandon_flush(slot) {
+            return;
+        }
         let Some(partition) = self.table.get_mut(slot) else { return };
         let partial = partial(partition.flushed.active().size);
         match done {
@@ -144,10 +147,6 @@ impl Shard {
     fn write_flush(&mut self, slot: Slot) {
         let Some(partition) = self.table.get_mut(slot) else { return };
         let Some(mut job) = partition.flush.take() else { return };
-        if partition.deleted {
-            self.flush_ended(slot, job.bytes);
-            return;
-        }
         job.step = Step::Write;
         let (ops, log, tail) = build_writes(partition, &mut job);
         job.result = Some((log, tail));
@@ -168,6 +167,11 @@ impl Shard {
         let Some(partition) = self.table.get_mut(slot) else { return };
         let Some(job) = &mut partition.flush else { return };
         job.ops -= 1;
+        if job.ops == 0 && self.abandon_flush(slot) {
+            return;
+        }
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        let Some(job) = &mut partition.flush else { return };
         if let Done::Failed(failure) = done
             && !partition.deleted
         {
@@ -214,6 +218,18 @@ impl Shard {
             self.dirty.remove(&slot);
         }
         self.flush_ended(slot, job.bytes);
+    }
+
+    /// A deleted partition's job ends with the last of its Ops.
+    pub(super) fn abandon_flush(&mut self, slot: Slot) -> bool {
+        let Some(partition) = self.table.get_mut(slot) else { return true };
+        if !partition.deleted || partition.ops_in_flight > 0 {
+            return partition.deleted;
+        }
+        if let Some(job) = partition.flush.take() {
+            self.flush_ended(slot, job.bytes);
+        }
+        true
     }
 
     /// The partition goes offline; what the journal holds of it stays there for the next start.

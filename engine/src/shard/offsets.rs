@@ -214,10 +214,10 @@ fn look_into(batch: &[u8], wanted: Wanted) -> Option<(Offset, Timestamp)> {
     let checked = || batch.check().ok();
     match wanted {
         Wanted::Time(time) if header.max_timestamp >= time => {
-            checked()?.first_at_or_after(time, limits::EXPANSION_BYTES_MAX).ok()?
+            checked()?.first_at_or_after(time, Offset(0), limits::EXPANSION_BYTES_MAX).ok()?
         }
         Wanted::MaxIn(offset) if header.last_offset() >= offset => {
-            checked()?.offset_of_max_timestamp(limits::EXPANSION_BYTES_MAX).ok()
+            checked()?.offset_of_max_timestamp(limits::EXPANSION_BYTES_MAX).ok()?
         }
         _ => None,
     }

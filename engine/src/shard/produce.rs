@@ -10,16 +10,16 @@ use super::{
     Purpose, Shard,
     command::{Acks, CallId, Produce, Produced, Reply},
     partition::{Partition, Slot},
-    settings::{Durability, Stamp},
 };
 use crate::{
     base::{Now, Offset, Timestamp},
+    config::Durability,
     error::{ErrorCode, IoFailure, Refusal},
     io::journal::{format::FrameKind, writer::Frame},
     limits,
     log::{Placement, names, segment::BatchFacts},
     op::{Done, Op},
-    record::{self, BatchHeader, UncheckedBatch},
+    record::{self, BatchHeader, TimestampType, UncheckedBatch},
 };
 
 /// One partition's part of a produce request that waits for disk space.
@@ -55,6 +55,8 @@ pub struct Produces {
     sync: VecDeque<(FrameNumber, usize)>,
     /// Likewise: answered when it is in a group.
     built: VecDeque<(FrameNumber, usize)>,
+    /// Not looked at yet: the budget for staged batches is used up.
+    stalled: VecDeque<(CallId, Produce)>,
 }
 
 /// Space to make, for one segment.
@@ -80,7 +82,24 @@ enum Attempt {
 }
 
 impl Shard {
+    /// Takes the request, or keeps it until what was taken before it is on its way.
     pub(super) fn produce(&mut self, now: Now, call: CallId, request: Produce) {
+        if self.produces.stalled.is_empty() && self.commit.staged_bytes < self.config.budget.staged_bytes {
+            self.start_produce(now, call, request);
+        } else {
+            self.produces.stalled.push_back((call, request));
+        }
+    }
+
+    pub(super) fn resume_stalled(&mut self, now: Now) {
+        while self.commit.staged_bytes < self.config.budget.staged_bytes
+            && let Some((call, request)) = self.produces.stalled.pop_front()
+        {
+            self.start_produce(now, call, request);
+        }
+    }
+
+    fn start_produce(&mut self, now: Now, call: CallId, request: Produce) {
         let answers = request.partitions.iter().map(|_| unanswered()).collect::<Vec<_>>();
         let open = answers.len();
         let pending = Pending {
@@ -142,8 +161,8 @@ impl Shard {
         let size = records.len() as u32;
         let count = i64::from(header.last_offset_delta) + 1;
         let (payload, max_timestamp, append_time) = match partition.settings.stamp {
-            Stamp::CreateTime => (records.clone(), header.max_timestamp, Timestamp::NONE),
-            Stamp::LogAppendTime => {
+            TimestampType::CreateTime => (records.clone(), header.max_timestamp, Timestamp::NONE),
+            TimestampType::LogAppendTime => {
                 let mut stamped = records.to_vec();
                 record::stamp_append_time(&mut stamped, now.wall);
                 (Bytes::from(stamped), now.wall, now.wall)
@@ -286,7 +305,7 @@ impl Shard {
 
 impl Produces {
     pub fn is_idle(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.stalled.is_empty()
     }
 }
 
@@ -307,7 +326,7 @@ fn check(records: &Bytes, partition: &Partition, payload_max: usize) -> Result<B
         let message = "a produce request carries exactly one record batch for each partition; this one carries none";
         return Err(Refusal::new(ErrorCode::InvalidRecord, message));
     }
-    let limit = (partition.settings.batch_bytes_max as usize).min(payload_max);
+    let limit = (partition.settings.batch_bytes_max).min(payload_max);
     let (batch, rest) = UncheckedBatch::split_first(records).map_err(refusal)?;
     if !rest.is_empty() {
         let message = "a produce request carries exactly one record batch for each partition; this one carries more";

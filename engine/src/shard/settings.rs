@@ -1,12 +1,34 @@
 //! What a shard is told at its start, and what it follows from a topic's options. Plain data.
 
-use crate::{base::CoreId, limits, log::Layout};
+use std::sync::Arc;
+
+use crate::{
+    base::{CoreId, NodeId},
+    config::{Durability, Layers, Overrides, TopicConfig},
+    controller::{ConfigResource, Image},
+    limits,
+    log::Layout,
+    record::TimestampType,
+};
+
+/// What the broker was started with, the same on every core.
+#[derive(Clone, Debug)]
+pub struct BrokerOptions {
+    pub node: NodeId,
+    /// `server.properties` and the command line.
+    pub overrides: Overrides,
+    /// `num.partitions`
+    pub partitions_default: i32,
+    /// `default.replication.factor`
+    pub replication_factor_default: i16,
+}
 
 /// One core's share of the machine and its habits.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
     pub core: CoreId,
     pub cores: u16,
+    pub options: Arc<BrokerOptions>,
     pub budget: Budget,
     /// Largest cold read (`--read-size`), a multiple of the block size.
     pub read_bytes: u32,
@@ -43,28 +65,57 @@ impl Budget {
     }
 }
 
-/// When a batch is acknowledged and visible (`durability`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Once it is in stable storage.
-    Sync,
-    /// Once it is on its way there.
-    Async,
-}
-
-/// Who stamps records (`message.timestamp.type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamp {
-    CreateTime,
-    LogAppendTime,
-}
-
 /// A topic's options as the shard's flows need them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub layout: Layout,
     /// `max.message.bytes`: the whole batch with its header.
-    pub batch_bytes_max: u32,
+    pub batch_bytes_max: usize,
     pub durability: Durability,
-    pub stamp: Stamp,
+    pub stamp: TimestampType,
+}
+
+impl Settings {
+    /// A topic's settings from its own options and the broker's. What was accepted once is valid; should a later version refuse it,
+    /// the defaults serve.
+    pub fn of(topic: &Overrides, image: &Image, options: &BrokerOptions) -> Settings {
+        let node = ConfigResource::Broker(options.node.0.to_string());
+        let layers = Layers {
+            topic,
+            dynamic_broker: image.overrides(&node),
+            dynamic_cluster: image.overrides(&ConfigResource::Broker(String::new())),
+            static_broker: &options.overrides,
+        };
+        let config = TopicConfig::resolve(&layers).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a topic's stored options are not valid: the defaults are used");
+            TopicConfig::default()
+        });
+        Settings {
+            layout: Layout {
+                segment_bytes: config.segment_bytes,
+                segment_ms: i64::try_from(config.segment_ms).unwrap_or(i64::MAX),
+                index_bytes: config.segment_index_bytes,
+                index_interval: config.index_interval_bytes,
+            },
+            batch_bytes_max: config.message_bytes_max,
+            durability: config.durability,
+            stamp: config.timestamp_type,
+        }
+    }
+
+    /// The metadata log's: durable, whatever the broker's defaults are.
+    pub fn of_metadata() -> Settings {
+        let config = TopicConfig::default();
+        Settings {
+            layout: Layout {
+                segment_bytes: config.segment_bytes,
+                segment_ms: i64::MAX,
+                index_bytes: config.segment_index_bytes,
+                index_interval: config.index_interval_bytes,
+            },
+            batch_bytes_max: usize::MAX,
+            durability: Durability::Sync,
+            stamp: TimestampType::CreateTime,
+        }
+    }
 }

@@ -1,0 +1,270 @@
+//! One core: the only place that sees all machines. Commands and completions come in, Ops, messages and replies go out; nothing
+//! here waits, reads a clock or touches a device. One file per flow:
+//!
+//! `produce` → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
+//! is only on disk · `offsets` · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
+
+mod checkpoint;
+mod cold;
+pub mod command;
+mod commit;
+mod control;
+mod entry_search;
+mod fetch;
+mod flush;
+mod offsets;
+mod partition;
+mod produce;
+mod publish;
+mod recover;
+mod replay;
+pub mod settings;
+mod start;
+mod table;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    base::{CoreId, Deadline, Incarnation, Now, Offset},
+    controller::Image,
+    io::journal::writer::Journal,
+    log::Log,
+    op::{Done, Op, OpId},
+};
+use checkpoint::Checkpoints;
+use command::{CallId, Command, Message, Reply};
+use commit::Commit;
+pub use commit::CommitStatistics;
+use control::Control;
+use fetch::Fetches;
+use offsets::OffsetJobs;
+use partition::{Partition, Slot};
+use produce::Produces;
+pub use recover::{Boot, BootConfig, BootError, boot};
+use settings::{Settings, ShardConfig};
+use table::Table;
+use watch::Watches;
+
+/// What an Op was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// A journal group.
+    Commit,
+    /// Space for a segment.
+    Prepare { slot: Slot, segment: Offset, allocated: u64 },
+    /// The block that a flush goes on in.
+    FlushTail(Slot),
+    FlushWrite(Slot),
+    Checkpoint,
+    /// A fetch's cold read, by job.
+    Fetch(usize),
+    /// Likewise of a ListOffsets.
+    Offsets(usize),
+    /// A deleted partition's directory gets out of the way, then goes.
+    Rename(Slot),
+    RemoveTree(Slot),
+}
+
+/// What one core starts with: recovered, or empty.
+pub struct ShardSeed {
+    pub config: ShardConfig,
+    pub image: Arc<Image>,
+    pub incarnation: Incarnation,
+    /// Of the checkpoint that start-up wrote.
+    pub checkpoint_number: u64,
+    /// Random: the journal's secrets follow from it.
+    pub secret_seed: u64,
+    pub logs: Vec<(crate::base::TopicPartition, Log)>,
+}
+
+pub struct Shard {
+    config: ShardConfig,
+    image: Arc<Image>,
+    /// The largest batch that fits a journal extent.
+    payload_bytes_max: usize,
+    journal: Journal,
+    table: Table,
+    dirty: BTreeSet<Slot>,
+    unflushed_bytes: u64,
+    produces: Produces,
+    commit: Commit,
+    checkpoint: Checkpoints,
+    fetches: Fetches,
+    offsets: OffsetJobs,
+    watches: Watches,
+    control: Control,
+    /// Publications not confirmed yet: deletions under way.
+    unconfirmed: publish::Unconfirmed,
+    purposes: BTreeMap<OpId, (Purpose, Option<Slot>)>,
+    next_op: u64,
+    ops: Vec<(OpId, Op)>,
+    messages: Vec<(CoreId, Message)>,
+    replies: Vec<(CallId, Reply)>,
+    /// Another turn has work to do.
+    wake: bool,
+    failure: Option<String>,
+}
+
+impl Shard {
+    pub fn core(&self) -> CoreId {
+        self.config.core
+    }
+
+    pub fn image(&self) -> &Arc<Image> {
+        &self.image
+    }
+
+    /// A command from a connection of this core, or of another over the bus.
+    pub fn handle(&mut self, now: Now, call: CallId, command: Command) {
+        if self.failure.is_some() {
+            return;
+        }
+        match command {
+            Command::Produce(request) => self.produce(now, call, request),
+            Command::Fetch(request) => self.fetch(call, request),
+            Command::Watch(request) => self.watch(now, call, request),
+            Command::Cancel(watching) => self.cancel(watching),
+            Command::ListOffsets(queries) => self.list_offsets(call, queries),
+            Command::Control(instruction) => self.control(now, call, instruction),
+        }
+    }
+
+    pub fn receive(&mut self, now: Now, from: CoreId, message: Message) {
+        match message {
+            Message::Command(call, command) => self.handle(now, call, command),
+            Message::Reply(call, reply) => self.replies.push((call, reply)),
+            Message::Publish(publication) => self.apply_publication(now, publication),
+            Message::Applied(offset) => self.publication_applied(now, from, offset),
+        }
+    }
+
+    pub fn complete(&mut self, now: Now, op: OpId, done: Done) {
+        let Some((purpose, slot)) = self.purposes.remove(&op) else { return };
+        if self.failure.is_some() {
+            return;
+        }
+        if let Some(partition) = slot.and_then(|slot| self.table.get_mut(slot)) {
+            partition.ops_in_flight -= 1;
+        }
+        match purpose {
+            Purpose::Commit => self.committed(done),
+            Purpose::Prepare { slot, segment, allocated } => self.prepared(now, slot, segment, allocated, done),
+            Purpose::FlushTail(slot) => self.tail_read(slot, done),
+            Purpose::FlushWrite(slot) => self.flush_op_done(slot, done),
+            Purpose::Checkpoint => self.checkpoint_op_done(done),
+            Purpose::Fetch(job) => self.fetch_read(job, done),
+            Purpose::Offsets(job) => self.offsets_read(job, done),
+            Purpose::Rename(slot) => self.renamed(slot, done),
+            Purpose::RemoveTree(slot) => self.tree_removed(slot, done),
+        }
+        if let Some(slot) = slot {
+            self.remove_if_idle(slot);
+        }
+    }
+
+    /// Deadlines, then group commit, then maintenance. Completions and messages of the turn were handed in before.
+    pub fn turn(&mut self, now: Now) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.wake = false;
+        self.expire_watches(now);
+        self.advance_control(now);
+        self.group_commit();
+        self.resume_stalled(now);
+        self.group_commit();
+        self.maintain(now);
+        self.group_commit();
+    }
+
+    /// Whether a turn is due although nothing came in.
+    pub fn wants_turn(&self) -> bool {
+        self.wake
+    }
+
+    pub fn drain_ops(&mut self, out: &mut Vec<(OpId, Op)>) {
+        out.append(&mut self.ops);
+    }
+
+    pub fn drain_messages(&mut self, out: &mut Vec<(CoreId, Message)>) {
+        out.append(&mut self.messages);
+    }
+
+    /// Replies to calls of this core.
+    pub fn drain_replies(&mut self, out: &mut Vec<(CallId, Reply)>) {
+        out.append(&mut self.replies);
+    }
+
+    /// When a turn is due at the latest.
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        let deadlines = [self.watches.next_deadline(), self.checkpoint.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Begins a clean stop: everything durable is flushed, segments are cut to their bytes, and a last checkpoint is written.
+    pub fn stop(&mut self, now: Now) {
+        self.checkpoint.stop();
+        self.turn(now);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.checkpoint.is_stopped()
+    }
+
+    /// Why the process must stop: nothing more can be made durable.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    pub fn commit_statistics(&self) -> CommitStatistics {
+        self.commit.statistics
+    }
+
+    /// Each partition's first readable offset, high watermark, and end, for observers.
+    pub fn ends(&self) -> impl Iterator<Item = (crate::base::TopicPartition, Offset, Offset, Offset)> + '_ {
+        self.table
+            .iter()
+            .map(|partition| (partition.id, partition.live.start(), partition.visible, partition.live.next()))
+    }
+
+    fn fail(&mut self, sentence: String) {
+        tracing::error!(core = self.config.core.0, "{sentence}");
+        self.failure.get_or_insert(sentence);
+    }
+
+    fn reply(&mut self, call: CallId, reply: Reply) {
+        if call == self.control.append_call() {
+            self.control_appended(reply);
+        } else if call.origin == self.config.core {
+            self.replies.push((call, reply));
+        } else {
+            self.messages.push((call.origin, Message::Reply(call, reply)));
+        }
+    }
+
+    fn push_op(&mut self, purpose: Purpose, op: Op) {
+        self.push_tracked(purpose, None, op);
+    }
+
+    /// An Op on a partition's files: they stay until it is done.
+    fn push_partition_op(&mut self, slot: Slot, purpose: Purpose, op: Op) {
+        if let Some(partition) = self.table.get_mut(slot) {
+            partition.ops_in_flight += 1;
+        }
+        self.push_tracked(purpose, Some(slot), op);
+    }
+
+    fn push_tracked(&mut self, purpose: Purpose, slot: Option<Slot>, op: Op) {
+        let id = OpId(self.next_op);
+        self.next_op += 1;
+        self.purposes.insert(id, (purpose, slot));
+        self.ops.push((id, op));
+    }
+}
