@@ -10,6 +10,8 @@ pub mod controller;
 pub mod error;
 pub mod io;
 pub mod limits;
+pub mod log;
 pub mod op;
 pub mod producer;
 pub mod record;
+pub mod shard;

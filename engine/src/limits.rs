@@ -6,7 +6,6 @@ pub const BLOCK_BYTES: usize = 4096;
 /// A group commit's largest size on disk, header and padding included.
 pub const GROUP_BYTES_MAX: usize = 1 << 20;
 
-
 /// A batch of this many compressed bytes may expand to this many times as much before it is refused.
 pub const EXPANSION_RATIO_MAX: usize = 1024;
 
@@ -41,3 +40,9 @@ const _: () = assert!(GROUP_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(FLUSH_WRITE_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 // A group of the common size finds room in the smallest extent beside the header block.
 const _: () = assert!(GROUP_BYTES_MAX as u64 + BLOCK_BYTES as u64 <= EXTENT_BYTES_MIN);
+
+/// The largest record batch that any topic may allow (`max.message.bytes`). A batch travels in one journal group, so a small
+/// memory budget, whose extents are smaller, lowers it further.
+pub const BATCH_BYTES_MAX: usize = 63 << 20;
+
+const _: () = assert!((BATCH_BYTES_MAX as u64) < EXTENT_BYTES_MAX - BLOCK_BYTES as u64);

@@ -102,7 +102,10 @@ fn parse_format(format: &str) -> Result<Vec<Piece>, String> {
             Some('S') => Piece::ValueLength,
             Some('h') => Piece::Headers,
             other => {
-                return Err(format!("--format: %{} means nothing", other.map_or(String::new(), String::from)));
+                return Err(format!(
+                    "--format: %{} means nothing",
+                    other.map_or(String::new(), String::from)
+                ));
             }
         };
         if !literal.is_empty() {

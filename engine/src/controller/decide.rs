@@ -25,16 +25,16 @@ pub struct Context<'a> {
     pub options: Options<'a>,
 }
 
-pub type CheckOverrides = dyn Fn(&ConfigResource, &BTreeMap<String, String>) -> Result<(), Refusal>;
-pub type ListDefault = dyn Fn(&ConfigResource, &str) -> Option<String>;
+pub type CheckOverrides<'a> = dyn Fn(&ConfigResource, &BTreeMap<String, String>) -> Result<(), Refusal> + 'a;
+pub type ListDefault<'a> = dyn Fn(&ConfigResource, &str) -> Option<String> + 'a;
 
 /// What the registry of options says; the machine itself knows no option by name.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Checks a resource's overrides as a whole: names, values, relations.
-    pub check: &'a CheckOverrides,
+    pub check: &'a CheckOverrides<'a>,
     /// For an option whose type is a list its effective value without an override; None for other types and unknown names.
-    pub list_default: &'a ListDefault,
+    pub list_default: &'a ListDefault<'a>,
 }
 
 /// Whether a decision is to have effects.

@@ -152,6 +152,10 @@ impl Files {
 /// Opens for O_DIRECT, or buffered where the file system has none: the caller still syncs as it would.
 pub fn open(root: &Root, operation: &'static str, name: &FileName, path: Path) -> Result<OwnedFd, IoFailure> {
     match path {
+        // A buffered write creates a missing file: index files come into being with their first entry.
+        Path::Buffered if operation == "write" => {
+            root.open_file(operation, name, OFlag::O_RDWR | OFlag::O_CREAT)
+        }
         Path::Buffered => root.open_file(operation, name, OFlag::O_RDWR),
         Path::Direct => match root.open_file(operation, name, OFlag::O_RDWR | OFlag::O_DIRECT) {
             Err(failure) if failure.errno == libc::EINVAL => root.open_file(operation, name, OFlag::O_RDWR),

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_log_survives_its_encoding_and_cut_bytes_are_refused() {
-        let layout = Layout { segment_bytes: 100, segment_ms: 1000, index_bytes: 1 << 20, index_interval: 10 };
+        let layout =
+            Layout { segment_bytes: 100, segment_ms: 1000, index_bytes: 1 << 20, index_interval: 10 };
         let mut log = Log::empty(Offset(0));
         for n in 0..50 {
             let max_timestamp = Timestamp(n);

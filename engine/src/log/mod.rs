@@ -213,8 +213,7 @@ mod tests {
     #[test]
     fn a_batch_that_leaves_a_gap_is_refused() {
         let mut log = Log::empty(Offset(0));
-        let facts =
-            BatchFacts { base: Offset(1), next: Offset(2), size: 10, max_timestamp: Timestamp(0) };
+        let facts = BatchFacts { base: Offset(1), next: Offset(2), size: 10, max_timestamp: Timestamp(0) };
         let placement = Placement { segment: Offset(0), position: FilePosition(0) };
         assert!(log.apply(&facts, LeaderEpoch(0), placement, 4096).is_err());
     }

@@ -5,11 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{
-    Purpose, Shard,
-    flush::Ending,
-    partition::Slot,
-};
+use super::{Purpose, Shard, flush::Ending, partition::Slot};
 use crate::{
     base::{Deadline, Incarnation, JournalSequence, Now},
     io::{
@@ -149,7 +145,8 @@ impl Shard {
 
     /// The partitions to flush, those with the oldest unflushed group first; so many that their tail images fit half an extent.
     fn oldest_dirty(&self) -> VecDeque<Slot> {
-        let mut slots: Vec<_> = self.dirty.iter().filter_map(|slot| Some((self.first_unflushed(*slot)?, *slot))).collect();
+        let mut slots: Vec<_> =
+            self.dirty.iter().filter_map(|slot| Some((self.first_unflushed(*slot)?, *slot))).collect();
         slots.retain(|(_, slot)| self.table.get(*slot).is_some_and(|partition| !partition.failed));
         slots.sort_unstable();
         let images_max = self.config.budget.extent_bytes as usize / 2 / (2 * BLOCK_BYTES);
@@ -164,14 +161,18 @@ impl Shard {
     }
 
     fn supply_flushes(&mut self) {
-        while self.checkpoint.jobs < FLUSH_JOBS_MAX && self.checkpoint.flush_bytes < FLUSH_BYTES_IN_FLIGHT_MAX {
+        while self.checkpoint.jobs < FLUSH_JOBS_MAX && self.checkpoint.flush_bytes < FLUSH_BYTES_IN_FLIGHT_MAX
+        {
             let Some(slot) = self.checkpoint.queue.pop_front() else { break };
             self.checkpoint.jobs += 1;
             if !self.start_flush(slot, self.checkpoint.ending()) {
                 self.checkpoint.jobs -= 1;
             }
         }
-        if self.checkpoint.jobs == 0 && self.checkpoint.queue.is_empty() && self.checkpoint.stage == Stage::Flushing {
+        if self.checkpoint.jobs == 0
+            && self.checkpoint.queue.is_empty()
+            && self.checkpoint.stage == Stage::Flushing
+        {
             self.checkpoint.stage = Stage::Syncing;
             self.push_op(Purpose::Checkpoint, Op::SyncFilesystem);
         }
@@ -207,7 +208,13 @@ impl Shard {
         let start = JournalSequence(covered.max(self.checkpoint.released.0) + 1);
         let mut encoder = Encoder::new();
         for partition in self.table.iter().filter(|partition| !partition.deleted) {
-            encoder.parts(partition.id, partition.owner_epoch, &partition.directory, &partition.flushed, |_| {});
+            encoder.parts(
+                partition.id,
+                partition.owner_epoch,
+                &partition.directory,
+                &partition.flushed,
+                |_| {},
+            );
         }
         let number = self.checkpoint.number + 1;
         let bytes = encoder.finish(self.config.core, self.checkpoint.incarnation, number, start);

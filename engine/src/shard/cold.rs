@@ -66,7 +66,12 @@ impl Cold {
     }
 
     /// Reads from a known position.
-    pub fn at_position(directory: Arc<str>, segment: Segment, position: FilePosition, read_bytes: u32) -> Cold {
+    pub fn at_position(
+        directory: Arc<str>,
+        segment: Segment,
+        position: FilePosition,
+        read_bytes: u32,
+    ) -> Cold {
         let phase = Phase::Log { position: position.0, length: read_bytes };
         Cold { directory, segment, target: segment.base, phase, read_bytes }
     }
@@ -106,12 +111,16 @@ impl Cold {
         match &mut self.phase {
             Phase::Time(search, time) => {
                 let time = *time;
-                let older = |entry: &[u8]| time_entry(entry, base).is_some_and(|entry| entry.timestamp < time);
+                let older =
+                    |entry: &[u8]| time_entry(entry, base).is_some_and(|entry| entry.timestamp < time);
                 match search.feed(&bytes, older) {
                     Found::More => {}
                     Found::Last(entry) => {
-                        self.target = entry.and_then(|entry| time_entry(entry, base)).map_or(base, |entry| entry.offset);
-                        self.phase = Phase::Index(EntrySearch::new(INDEX_ENTRY_BYTES, self.segment.index_entries));
+                        self.target = entry
+                            .and_then(|entry| time_entry(entry, base))
+                            .map_or(base, |entry| entry.offset);
+                        self.phase =
+                            Phase::Index(EntrySearch::new(INDEX_ENTRY_BYTES, self.segment.index_entries));
                     }
                 }
                 self.skip_empty_searches();
@@ -119,11 +128,14 @@ impl Cold {
             }
             Phase::Index(search) => {
                 let target = self.target;
-                let reached = |entry: &[u8]| index_entry(entry, base).is_some_and(|entry| entry.offset <= target);
+                let reached =
+                    |entry: &[u8]| index_entry(entry, base).is_some_and(|entry| entry.offset <= target);
                 match search.feed(&bytes, reached) {
                     Found::More => {}
                     Found::Last(entry) => {
-                        let position = entry.and_then(|entry| index_entry(entry, base)).map_or(0, |entry| entry.position.0);
+                        let position = entry
+                            .and_then(|entry| index_entry(entry, base))
+                            .map_or(0, |entry| entry.position.0);
                         self.phase = Phase::Log { position, length: self.read_bytes };
                     }
                 }

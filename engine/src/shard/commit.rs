@@ -102,7 +102,8 @@ impl Commit {
 
 impl Shard {
     pub(super) fn group_commit(&mut self) {
-        if self.commit.in_flight.is_some() || (self.commit.frames.is_empty() && self.commit.images.is_empty()) {
+        if self.commit.in_flight.is_some() || (self.commit.frames.is_empty() && self.commit.images.is_empty())
+        {
             return;
         }
         let memory_full = self.unflushed_bytes >= self.config.budget.unflushed_bytes;
@@ -118,7 +119,10 @@ impl Shard {
             return;
         }
         if batches == 0 && !self.journal.has_room(self.commit.next_group(false).2, Room::All) {
-            self.fail("the journal has no room for the images that a flush needs: this is a bug, please report it".into());
+            self.fail(
+                "the journal has no room for the images that a flush needs: this is a bug, please report it"
+                    .into(),
+            );
             return;
         }
         self.write_group(images, batches);
@@ -143,10 +147,19 @@ impl Shard {
         for ((frame, slot), bytes) in frames.iter().zip(&slots).zip(group.payloads).skip(images) {
             let size = bytes.len() as u32;
             self.commit.staged_bytes -= u64::from(size);
-            let Some(partition) = self.table.get_mut(*slot).filter(|partition| !partition.deleted) else { continue };
+            let Some(partition) = self.table.get_mut(*slot).filter(|partition| !partition.deleted) else {
+                continue;
+            };
             let placement = Placement { segment: frame.segment, position: frame.position };
             let (base, next, epoch) = (frame.base, frame.next, frame.leader_epoch);
-            partition.cache.push_back(CachedBatch { base, next, placement, epoch, sequence: group.sequence, bytes });
+            partition.cache.push_back(CachedBatch {
+                base,
+                next,
+                placement,
+                epoch,
+                sequence: group.sequence,
+                bytes,
+            });
             self.unflushed_bytes += u64::from(size);
             in_flight.batches.push((*slot, next, size));
         }
@@ -159,7 +172,11 @@ impl Shard {
         self.commit.statistics.frames += frames.len() as u64;
         self.commit.statistics.bytes += bytes;
         for &(slot, next, size) in &in_flight.batches {
-            if self.table.get(slot).is_some_and(|partition| partition.settings.durability == Durability::Async) {
+            if self
+                .table
+                .get(slot)
+                .is_some_and(|partition| partition.settings.durability == Durability::Async)
+            {
                 self.advance(slot, next, size);
             }
         }
@@ -186,7 +203,9 @@ impl Shard {
         self.journal.committed(group.sequence);
         self.commit.committed = group.last;
         for &(slot, next, size) in &group.batches {
-            let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else { continue };
+            let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else {
+                continue;
+            };
             partition.durable = next;
             self.dirty.insert(slot);
             if partition.visible < next {

@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// The metadata log: one partition, on core 0, stored as any other.
-pub const METADATA_LOG: TopicPartition = TopicPartition { topic: TopicId::METADATA, partition: PartitionIndex(0) };
+pub const METADATA_LOG: TopicPartition =
+    TopicPartition { topic: TopicId::METADATA, partition: PartitionIndex(0) };
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// The controller's own produce calls.
@@ -56,7 +57,10 @@ impl Control {
 impl Shard {
     pub(super) fn control(&mut self, now: Now, call: CallId, instruction: Instruction) {
         if self.config.core != CoreId(0) {
-            let refusal = Refusal::new(ErrorCode::NotController, "the controller is on core 0 of the controller broker");
+            let refusal = Refusal::new(
+                ErrorCode::NotController,
+                "the controller is on core 0 of the controller broker",
+            );
             self.reply(call, Reply::Controlled(Outcome::Refused(refusal)));
             return;
         }
@@ -123,7 +127,9 @@ impl Shard {
         let before = self.image.clone();
         for record in &records {
             if let Err(error) = image.apply(record) {
-                self.fail(format!("the metadata cannot take a record that was decided on it: {error}. Please report it."));
+                self.fail(format!(
+                    "the metadata cannot take a record that was decided on it: {error}. Please report it."
+                ));
                 return;
             }
         }
@@ -147,7 +153,9 @@ impl Shard {
         if !missing.is_empty() {
             return;
         }
-        if let Stage::Publishing { call, outcome, .. } = std::mem::replace(&mut self.control.stage, Stage::Idle) {
+        if let Stage::Publishing { call, outcome, .. } =
+            std::mem::replace(&mut self.control.stage, Stage::Idle)
+        {
             self.reply(call, Reply::Controlled(outcome));
         }
         self.advance_control(now);
@@ -169,7 +177,9 @@ pub fn decide_with(
         dynamic_cluster: image.overrides(&ConfigResource::Broker(String::new())),
         static_broker: &options.overrides,
     };
-    let check = |resource: &ConfigResource, overrides: &BTreeMap<String, String>| check_overrides(&layers, resource, overrides);
+    let check = |resource: &ConfigResource, overrides: &BTreeMap<String, String>| {
+        check_overrides(&layers, resource, overrides)
+    };
     let list_default = |resource: &ConfigResource, name: &str| match resource {
         ConfigResource::Topic(_) => {
             topic_key(name).filter(|topic| topic.key.is_list())?;
@@ -203,7 +213,10 @@ fn check_overrides(
         ConfigResource::Broker(_) => {
             for (name, value) in overrides {
                 let Some(key) = broker_key(name) else {
-                    return Err(Refusal::new(ErrorCode::InvalidConfig, format!("Unknown broker config name: {name}")));
+                    return Err(Refusal::new(
+                        ErrorCode::InvalidConfig,
+                        format!("Unknown broker config name: {name}"),
+                    ));
                 };
                 if key.is_read_only() {
                     let message = format!("Cannot update these configs dynamically: {{{name}}}");
@@ -245,7 +258,9 @@ fn changed_by(records: &[MetadataRecord], before: &Image, after: &Image) -> Chan
             MetadataRecord::Config { resource: ConfigResource::Topic(name), .. } => {
                 topics.extend(after.topic(name).or(before.topic(name)).map(|topic| topic.id));
             }
-            MetadataRecord::Config { .. } | MetadataRecord::BrokerStarted { .. } => return Changed::Everything,
+            MetadataRecord::Config { .. } | MetadataRecord::BrokerStarted { .. } => {
+                return Changed::Everything;
+            }
             MetadataRecord::ProducerIdBlock { .. } | MetadataRecord::Feature { .. } => {}
         }
     }

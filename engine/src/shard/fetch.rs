@@ -112,9 +112,11 @@ impl Shard {
         let read_bytes = (limit as u32).clamp(64 << 10, self.config.read_bytes);
         let directory = partition.directory.clone();
         let cold = match partition.cursor_at(part.offset) {
-            Some(cursor) => partition.flushed.segments().rev().find(|segment| segment.base == cursor.segment).map(|segment| {
-                Cold::at_position(directory.clone(), *segment, cursor.position, read_bytes)
-            }),
+            Some(cursor) => {
+                partition.flushed.segments().rev().find(|segment| segment.base == cursor.segment).map(
+                    |segment| Cold::at_position(directory.clone(), *segment, cursor.position, read_bytes),
+                )
+            }
             None => None,
         };
         let cold = cold.or_else(|| {
@@ -139,7 +141,9 @@ impl Shard {
         };
         let answer = match progress {
             Progress::More => None,
-            Progress::Chunk { position, bytes } => self.cold_answer(slot, &mut cold, &part, position, &bytes, limit, anything),
+            Progress::Chunk { position, bytes } => {
+                self.cold_answer(slot, &mut cold, &part, position, &bytes, limit, anything)
+            }
             Progress::Damaged(reason) => Some(self.unreadable(slot, &reason)),
         };
         let Some(answer) = answer else {
@@ -190,7 +194,8 @@ impl Shard {
                 let records = if end > start { vec![chunk.slice(start..end)] } else { Vec::new() };
                 let segment = cold.segment().base;
                 if end > start && position.0 as usize + end < cold.segment().size.0 as usize {
-                    let cursor = Cursor { offset: next, segment, position: FilePosition(position.0 + end as u32) };
+                    let cursor =
+                        Cursor { offset: next, segment, position: FilePosition(position.0 + end as u32) };
                     partition.remember(part.offset, cursor);
                 }
                 Some(found(partition, records))
@@ -201,7 +206,10 @@ impl Shard {
                 let size = batch_size(rest);
                 let cut = size.is_none_or(|size| size > rest.len());
                 let at_end = from.0 >= cold.segment().size.0;
-                if at_end || (walked == 0 && !cut) || size.is_some_and(|size| size > cold.segment().size.0 as usize) {
+                if at_end
+                    || (walked == 0 && !cut)
+                    || size.is_some_and(|size| size > cold.segment().size.0 as usize)
+                {
                     let reason = format!("no batch with offset {} where the index says", part.offset);
                     return Some(self.unreadable(slot, &reason));
                 }
@@ -221,7 +229,11 @@ impl Shard {
     pub(super) fn unreadable(&self, slot: Slot, reason: &str) -> Fetched {
         let partition = self.table.get(slot);
         let directory = partition.map_or("?", |partition| &partition.directory);
-        tracing::error!(partition = directory, reason, "a segment cannot be read: `corelog log verify` on its directory shows where");
+        tracing::error!(
+            partition = directory,
+            reason,
+            "a segment cannot be read: `corelog log verify` on its directory shows where"
+        );
         refused(ErrorCode::KafkaStorageError, partition)
     }
 }

@@ -77,7 +77,15 @@ impl Shard {
             return false;
         }
         let target = partition.durable;
-        let job = FlushJob { target, ending, step: Step::ReadTail, ops: 0, bytes: 0, result: None, cuts: Vec::new() };
+        let job = FlushJob {
+            target,
+            ending,
+            step: Step::ReadTail,
+            ops: 0,
+            bytes: 0,
+            result: None,
+            cuts: Vec::new(),
+        };
         partition.flush = Some(job);
         let active = *partition.flushed.active();
         let partial = partial(active.size);
@@ -189,7 +197,9 @@ impl Shard {
 
     /// Space behind sealed segments goes back once their last write is done.
     fn cut_flush(&mut self, slot: Slot) {
-        let Some(job) = self.table.get_mut(slot).and_then(|partition| partition.flush.as_mut()) else { return };
+        let Some(job) = self.table.get_mut(slot).and_then(|partition| partition.flush.as_mut()) else {
+            return;
+        };
         job.step = Step::Cut;
         let cuts = std::mem::take(&mut job.cuts);
         job.ops = cuts.len() as u32;
@@ -334,7 +344,14 @@ impl SegmentWriter {
         let data = std::mem::replace(&mut self.buffer, AlignedBuf::with_capacity(BLOCK_BYTES)).freeze();
         let (file, position) = (self.file.clone(), self.position);
         self.position += data.len() as u64;
-        ops.push(Op::Write { file, position, data, path: Path::Direct, sync: Sync::Later, class: Class::Background });
+        ops.push(Op::Write {
+            file,
+            position,
+            data,
+            path: Path::Direct,
+            sync: Sync::Later,
+            class: Class::Background,
+        });
     }
 
     /// Writes what is left; answers the bytes of the last, partial block.

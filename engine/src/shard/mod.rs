@@ -45,7 +45,7 @@ pub use commit::CommitStatistics;
 use control::Control;
 use fetch::Fetches;
 use offsets::OffsetJobs;
-use partition::{Partition, Slot};
+use partition::Slot;
 use produce::Produces;
 pub use recover::{Boot, BootConfig, BootError, boot};
 use settings::{Settings, ShardConfig};
@@ -58,7 +58,11 @@ enum Purpose {
     /// A journal group.
     Commit,
     /// Space for a segment.
-    Prepare { slot: Slot, segment: Offset, allocated: u64 },
+    Prepare {
+        slot: Slot,
+        segment: Offset,
+        allocated: u64,
+    },
     /// The block that a flush goes on in.
     FlushTail(Slot),
     FlushWrite(Slot),
@@ -155,13 +159,15 @@ impl Shard {
         }
         match purpose {
             Purpose::Commit => self.committed(done),
-            Purpose::Prepare { slot, segment, allocated } => self.prepared(now, slot, segment, allocated, done),
+            Purpose::Prepare { slot, segment, allocated } => {
+                self.prepared(now, slot, segment, allocated, done)
+            }
             Purpose::FlushTail(slot) => self.tail_read(slot, done),
             Purpose::FlushWrite(slot) => self.flush_op_done(slot, done),
             Purpose::Checkpoint => self.checkpoint_op_done(done),
             Purpose::Fetch(job) => self.fetch_read(job, done),
             Purpose::Offsets(job) => self.offsets_read(job, done),
-            Purpose::Rename(slot) => self.renamed(slot, done),
+            Purpose::Rename(slot) => self.renamed(now, slot, done),
             Purpose::RemoveTree(slot) => self.tree_removed(slot, done),
         }
         if let Some(slot) = slot {

@@ -93,7 +93,9 @@ impl Shard {
                 let segments = partition.live.segments().filter(|segment| visible(&segment.base));
                 let newest = segments.rev().max_by_key(|segment| segment.max_timestamp);
                 match newest.filter(|segment| segment.max_timestamp != Timestamp::NONE) {
-                    Some(segment) => self.search(slot, partition, Wanted::MaxIn(segment.max_timestamp_offset)),
+                    Some(segment) => {
+                        self.search(slot, partition, Wanted::MaxIn(segment.max_timestamp_offset))
+                    }
                     None => Step::Answer(at(partition, Offset(-1), Timestamp::NONE)),
                 }
             }
@@ -174,14 +176,16 @@ impl Shard {
             let next = partition.flushed.segments().find(|segment| segment.base > cold.segment().base);
             return match (next, wanted) {
                 (Some(segment), Wanted::Time(time)) => {
-                    *cold = Cold::at_time(partition.directory.clone(), *segment, time, self.config.read_bytes);
+                    *cold =
+                        Cold::at_time(partition.directory.clone(), *segment, time, self.config.read_bytes);
                     None
                 }
                 _ => Some(in_cache(partition, wanted)),
             };
         }
         let size = batch_size(&chunk[walked..]);
-        if walked == 0 && size.is_none_or(|size| size <= chunk.len() || size > cold.segment().size.0 as usize) {
+        if walked == 0 && size.is_none_or(|size| size <= chunk.len() || size > cold.segment().size.0 as usize)
+        {
             self.unreadable(slot, &format!("the batch at byte {from} is not one"));
             return Some(refused(ErrorCode::KafkaStorageError));
         }

@@ -101,6 +101,11 @@ impl Shard {
 
     fn start_produce(&mut self, now: Now, call: CallId, request: Produce) {
         let answers = request.partitions.iter().map(|_| unanswered()).collect::<Vec<_>>();
+        if self.checkpoint.is_stopping() {
+            let refused = |answer| Produced { error: ErrorCode::NotLeaderOrFollower, ..answer };
+            self.reply(call, Reply::Produced(answers.into_iter().map(refused).collect()));
+            return;
+        }
         let open = answers.len();
         let pending = Pending {
             call,
@@ -256,6 +261,10 @@ impl Shard {
         self.one_less(ticket);
     }
 
+    pub(super) fn refuse_waiting(&mut self, waiting: Waiting, refusal: Refusal) {
+        self.refuse(waiting.ticket, waiting.index, refusal);
+    }
+
     fn one_less(&mut self, ticket: usize) {
         let pending = &mut self.produces.pending[ticket];
         pending.open -= 1;
@@ -323,13 +332,15 @@ fn unanswered() -> Produced {
 fn check(records: &Bytes, partition: &Partition, payload_max: usize) -> Result<BatchHeader, Refusal> {
     let refusal = |error: record::RecordError| Refusal::new(error.code(), error.to_string());
     if records.is_empty() {
-        let message = "a produce request carries exactly one record batch for each partition; this one carries none";
+        let message =
+            "a produce request carries exactly one record batch for each partition; this one carries none";
         return Err(Refusal::new(ErrorCode::InvalidRecord, message));
     }
     let limit = (partition.settings.batch_bytes_max).min(payload_max);
     let (batch, rest) = UncheckedBatch::split_first(records).map_err(refusal)?;
     if !rest.is_empty() {
-        let message = "a produce request carries exactly one record batch for each partition; this one carries more";
+        let message =
+            "a produce request carries exactly one record batch for each partition; this one carries more";
         return Err(Refusal::new(ErrorCode::InvalidRecord, message));
     }
     if records.len() > limit {
@@ -391,7 +402,10 @@ fn block_up(bytes: u64) -> u64 {
 }
 
 fn not_here() -> Refusal {
-    Refusal::new(ErrorCode::NotLeaderOrFollower, "this core does not own the partition (any more): refresh the metadata")
+    Refusal::new(
+        ErrorCode::NotLeaderOrFollower,
+        "this core does not own the partition (any more): refresh the metadata",
+    )
 }
 
 fn offline(partition: &Partition) -> Refusal {

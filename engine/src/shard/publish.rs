@@ -35,7 +35,8 @@ impl Shard {
                 }
             }
             Changed::Everything => {
-                let ids: BTreeSet<TopicId> = before.topics().chain(self.image.topics()).map(|topic| topic.id).collect();
+                let ids: BTreeSet<TopicId> =
+                    before.topics().chain(self.image.topics()).map(|topic| topic.id).collect();
                 for topic in ids {
                     self.apply_topic(topic);
                 }
@@ -81,7 +82,14 @@ impl Shard {
     ) {
         let id = TopicPartition { topic: topic.id, partition: index };
         let directory: Arc<str> = names::directory(&topic.name, index).into();
-        self.table.insert(Partition::new(id, directory, settings, image.leader_epoch, image.owner_epoch, log));
+        self.table.insert(Partition::new(
+            id,
+            directory,
+            settings,
+            image.leader_epoch,
+            image.owner_epoch,
+            log,
+        ));
     }
 
     fn delete_partition(&mut self, slot: Slot) {
@@ -116,7 +124,7 @@ impl Shard {
         self.push_partition_op(slot, Purpose::Rename(slot), Op::Rename { from, to });
     }
 
-    pub(super) fn renamed(&mut self, slot: Slot, done: Done) {
+    pub(super) fn renamed(&mut self, now: Now, slot: Slot, done: Done) {
         let Some(partition) = self.table.get(slot) else { return };
         let directory = names::deleted_directory(&partition.directory, partition.id.topic);
         match done {
@@ -130,7 +138,7 @@ impl Shard {
         self.unconfirmed.deleting.remove(&slot);
         self.push_partition_op(slot, Purpose::RemoveTree(slot), Op::RemoveTree { directory });
         self.wake = true;
-        self.confirm_if_done(Now::default());
+        self.confirm_if_done(now);
     }
 
     pub(super) fn tree_removed(&mut self, slot: Slot, done: Done) {

@@ -66,12 +66,4 @@ impl Table {
     pub fn iter(&self) -> impl Iterator<Item = &Partition> {
         self.slots().filter_map(|slot| self.get(slot))
     }
-
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
 }

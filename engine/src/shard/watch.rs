@@ -35,7 +35,9 @@ impl Shard {
         let bytes_min = u64::from(watch.bytes_min.max(1));
         let all_here = watch.partitions.iter().all(|(id, offset)| {
             let partition = self.table.find(*id).and_then(|slot| self.table.get(slot));
-            let bytes = partition.filter(|partition| !partition.deleted).map(|partition| readable_bytes(partition, *offset));
+            let bytes = partition
+                .filter(|partition| !partition.deleted)
+                .map(|partition| readable_bytes(partition, *offset));
             readable = readable.saturating_add(bytes.unwrap_or(0));
             bytes.is_some()
         });
@@ -49,8 +51,11 @@ impl Shard {
             }
         }
         self.watches.by_deadline.insert((watch.deadline, call));
-        let watching =
-            Watching { partitions: watch.partitions, missing: bytes_min - readable, deadline: watch.deadline };
+        let watching = Watching {
+            partitions: watch.partitions,
+            missing: bytes_min - readable,
+            deadline: watch.deadline,
+        };
         self.watches.by_call.insert(call, watching);
     }
 

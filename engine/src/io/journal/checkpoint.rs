@@ -132,7 +132,13 @@ impl Encoder {
         self.partitions += 1;
     }
 
-    pub fn finish(mut self, core: CoreId, incarnation: Incarnation, number: u64, start: JournalSequence) -> Vec<u8> {
+    pub fn finish(
+        mut self,
+        core: CoreId,
+        incarnation: Incarnation,
+        number: u64,
+        start: JournalSequence,
+    ) -> Vec<u8> {
         let length = (self.bytes.len() - HEADER_BYTES) as u32;
         let header = &mut self.bytes[..HEADER_BYTES];
         header[..4].copy_from_slice(&MAGIC);
@@ -160,7 +166,13 @@ fn decode_partition(body: &mut &[u8]) -> Option<PartitionCheckpoint> {
     let log = Log::decode(body)?;
     let length = u32::from_be_bytes(*take(body)?) as usize;
     let producers = take_bytes(body, length)?.to_vec();
-    Some(PartitionCheckpoint { partition: TopicPartition { topic, partition }, owner_epoch, directory, log, producers })
+    Some(PartitionCheckpoint {
+        partition: TopicPartition { topic, partition },
+        owner_epoch,
+        directory,
+        log,
+        producers,
+    })
 }
 
 fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {

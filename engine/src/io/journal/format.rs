@@ -18,7 +18,10 @@
 //! a payload can pass for a group.
 
 use crate::{
-    base::{FilePosition, Incarnation, JournalSequence, Offset, OwnerEpoch, PartitionIndex, TopicId, TopicPartition},
+    base::{
+        FilePosition, Incarnation, JournalSequence, Offset, OwnerEpoch, PartitionIndex, TopicId,
+        TopicPartition,
+    },
     limits::BLOCK_BYTES,
 };
 
@@ -208,7 +211,8 @@ impl GroupHeader {
             durable: JournalSequence(u64_at(head, 16)),
             frames: u32_at(head, 24),
         };
-        let table = (header.frames as usize).checked_mul(FRAME_HEADER_BYTES)?.checked_add(GROUP_HEADER_BYTES)?;
+        let table =
+            (header.frames as usize).checked_mul(FRAME_HEADER_BYTES)?.checked_add(GROUP_HEADER_BYTES)?;
         if table > header.length as usize || header.length as usize > bytes.len() {
             return None;
         }

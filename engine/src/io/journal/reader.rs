@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
-use super::format::{ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded};
+use super::format::{
+    ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded,
+};
 use crate::{
     base::{Incarnation, JournalSequence},
     limits::BLOCK_BYTES,
@@ -18,7 +20,9 @@ pub enum Damage {
          durable: the device lost acknowledged data"
     )]
     Group { sequence: u64, extent: u32, position: u64 },
-    #[error("the journal has groups up to {last} and from {next}, nothing between: an extent is missing or damaged")]
+    #[error(
+        "the journal has groups up to {last} and from {next}, nothing between: an extent is missing or damaged"
+    )]
     Gap { last: u64, next: u64 },
 }
 
@@ -43,7 +47,11 @@ pub struct End {
 }
 
 /// Which extents belong to `incarnation` and hold groups from `start` on, oldest first.
-pub fn order(mut headers: Vec<ExtentHeader>, incarnation: Incarnation, start: JournalSequence) -> Vec<ExtentHeader> {
+pub fn order(
+    mut headers: Vec<ExtentHeader>,
+    incarnation: Incarnation,
+    start: JournalSequence,
+) -> Vec<ExtentHeader> {
     headers.retain(|header| header.incarnation == incarnation);
     headers.sort_by_key(|header| (header.first_sequence, header.generation));
     let begin = headers.partition_point(|header| header.first_sequence <= start).saturating_sub(1);

@@ -10,7 +10,9 @@ use super::format::{
     ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded,
 };
 use crate::{
-    base::{CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
+    base::{
+        CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition,
+    },
     io::buffer::AlignedBuf,
     limits::BLOCK_BYTES,
     op::FileName,
@@ -104,8 +106,17 @@ pub fn extent_file(core: CoreId, extent: usize) -> FileName {
 
 impl Journal {
     /// A journal over `count` filled extents of `extent_bytes`, all free. `seed` is random: the secrets follow from it.
-    pub fn new(core: CoreId, incarnation: Incarnation, extent_bytes: u64, count: usize, seed: u64) -> Journal {
-        assert!(count >= 2 && extent_bytes.is_multiple_of(BLOCK_BYTES as u64), "extents come in blocks, two at least");
+    pub fn new(
+        core: CoreId,
+        incarnation: Incarnation,
+        extent_bytes: u64,
+        count: usize,
+        seed: u64,
+    ) -> Journal {
+        assert!(
+            count >= 2 && extent_bytes.is_multiple_of(BLOCK_BYTES as u64),
+            "extents come in blocks, two at least"
+        );
         let extent = |index| Extent { file: extent_file(core, index), generation: 0, state: State::Free };
         Journal {
             core,
@@ -182,7 +193,8 @@ impl Journal {
                 base: frame.base,
                 next: frame.next,
             };
-            header.encode(&mut group[GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES..][..FRAME_HEADER_BYTES]);
+            header
+                .encode(&mut group[GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES..][..FRAME_HEADER_BYTES]);
             payload_at = place.end;
             places.push(place);
         }
@@ -197,7 +209,10 @@ impl Journal {
         active.position += padded(length) as u64;
         self.next = JournalSequence(self.next.0 + 1);
         let data = data.freeze();
-        let payloads = places.into_iter().map(|place| data.slice(group_at + place.start..group_at + place.end)).collect();
+        let payloads = places
+            .into_iter()
+            .map(|place| data.slice(group_at + place.start..group_at + place.end))
+            .collect();
         let file = self.extents[active.index].file.clone();
         GroupWrite { file, position, data, sequence: header.sequence, payloads }
     }

@@ -1,0 +1,283 @@
+//! A shard on a real disk: what it acknowledges is there after a start, whatever the stop was.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Boot, BootConfig, Shard, boot,
+    command::{
+        Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
+        ProducePartition, Reply,
+    },
+    settings::{BrokerOptions, Budget},
+};
+use crate::{
+    base::{CoreId, NodeId, Now, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
+    config::Overrides,
+    controller::{Instruction, Mode, NewTopic, Outcome},
+    error::ErrorCode,
+    io::{Device, RingConfig},
+    op::Done,
+    record::{BatchBuilder, Codec, RecordData, headers},
+};
+
+const TOPIC: TopicId = TopicId([7; 16]);
+
+/// Every core of a broker, driven by hand on one device.
+struct Broker {
+    device: Device,
+    shards: Vec<Shard>,
+    calls: u64,
+    now: Now,
+}
+
+impl Broker {
+    fn start(directory: &std::path::Path, cores: u16) -> Broker {
+        let mut device = Device::open(&RingConfig::default(), directory, None).expect("device");
+        let now = Now { mono_ns: 1, wall: Timestamp(1_700_000_000_000) };
+        let options = BrokerOptions {
+            node: NodeId(1),
+            overrides: Overrides::new(),
+            partitions_default: 1,
+            replication_factor_default: 1,
+        };
+        let config = BootConfig {
+            options: Arc::new(options),
+            cores,
+            budget: Budget::of(16 << 20, 3),
+            read_bytes: 1 << 20,
+            checkpoint_interval_ms: 1000,
+            secret_seed: 42,
+            now,
+        };
+        let Boot { seeds, .. } = boot(&mut |ops| device.perform(ops), &config).expect("boot");
+        Broker { device, shards: seeds.into_iter().map(Shard::new).collect(), calls: 0, now }
+    }
+
+    /// Turns every shard until nothing is under way; answers the replies.
+    fn settle(&mut self) -> Vec<(CallId, Reply)> {
+        let mut replies = Vec::new();
+        loop {
+            let mut busy = false;
+            for number in 0..self.shards.len() {
+                let shard = &mut self.shards[number];
+                shard.turn(self.now);
+                let (mut ops, mut messages) = (Vec::new(), Vec::new());
+                shard.drain_ops(&mut ops);
+                shard.drain_messages(&mut messages);
+                shard.drain_replies(&mut replies);
+                busy |= !ops.is_empty() || !messages.is_empty() || shard.wants_turn();
+                let (ids, ops): (Vec<_>, Vec<_>) = ops.into_iter().unzip();
+                for (id, done) in ids.into_iter().zip(self.device.perform(ops)) {
+                    if let Done::Failed(failure) = &done {
+                        assert!(failure.is_not_found(), "{failure}");
+                    }
+                    self.shards[number].complete(self.now, id, done);
+                }
+                for (to, message) in messages {
+                    self.shards[to.0 as usize].receive(self.now, CoreId(number as u16), message);
+                }
+                assert_eq!(self.shards[number].failure(), None);
+            }
+            if !busy {
+                return replies;
+            }
+        }
+    }
+
+    fn call(&mut self, core: CoreId, command: Command) -> Reply {
+        self.calls += 1;
+        let call = CallId { origin: core, number: self.calls };
+        self.shards[core.0 as usize].receive(self.now, core, Message::Command(call, command));
+        let replies = self.settle();
+        replies.into_iter().find(|(id, _)| *id == call).expect("a reply").1
+    }
+
+    fn create(&mut self, partitions: i32, configs: Vec<(String, Option<String>)>) {
+        let topic = NewTopic {
+            name: "t".into(),
+            id: TOPIC,
+            partitions,
+            replication_factor: 1,
+            assignments: Vec::new(),
+            configs,
+        };
+        let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
+        match self.call(CoreId(0), Command::Control(create)) {
+            Reply::Controlled(Outcome::TopicsCreated(created)) => {
+                assert!(created[0].result.is_ok(), "{created:?}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn core_of(&self, partition: i32) -> CoreId {
+        self.shards[0].image().partition(id(partition)).expect("exists").core
+    }
+
+    fn produce(&mut self, partition: i32, records: Bytes) -> Offset {
+        let part = ProducePartition { partition: id(partition), records };
+        let request = Produce { acks: Acks::All, partitions: vec![part] };
+        match self.call(self.core_of(partition), Command::Produce(request)) {
+            Reply::Produced(answers) => {
+                assert_eq!(answers[0].error, ErrorCode::None, "{answers:?}");
+                answers[0].base_offset
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn fetch(&mut self, partition: i32, offset: i64) -> Vec<u8> {
+        let part = FetchPartition {
+            partition: id(partition),
+            offset: Offset(offset),
+            bytes_max: 1 << 20,
+            leader_epoch: None,
+        };
+        match self.call(
+            self.core_of(partition),
+            Command::Fetch(Fetch { partitions: vec![part], bytes_max: 1 << 20 }),
+        ) {
+            Reply::Fetched(answers) => {
+                assert_eq!(answers[0].error, ErrorCode::None, "{answers:?}");
+                answers[0].records.concat()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ask(&mut self, partition: i32, spec: OffsetSpec) -> (Offset, Timestamp) {
+        let query = OffsetQuery { partition: id(partition), spec, leader_epoch: None };
+        match self.call(self.core_of(partition), Command::ListOffsets(vec![query])) {
+            Reply::OffsetsListed(answers) => {
+                assert_eq!(answers[0].error, ErrorCode::None);
+                (answers[0].offset, answers[0].timestamp)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All offsets of a partition, each fetched once, in order.
+    fn read_all(&mut self, partition: i32) -> Vec<i64> {
+        let mut offsets = Vec::new();
+        let mut next = 0;
+        loop {
+            let bytes = self.fetch(partition, next);
+            if bytes.is_empty() {
+                return offsets;
+            }
+            for (_, header) in headers(&bytes) {
+                offsets.extend(header.base_offset.0..header.next_offset().0);
+                next = header.next_offset().0;
+            }
+        }
+    }
+
+    fn stop(mut self) {
+        for shard in &mut self.shards {
+            shard.stop(self.now);
+        }
+        self.settle();
+        assert!(self.shards.iter().all(Shard::is_stopped));
+    }
+}
+
+fn id(partition: i32) -> TopicPartition {
+    TopicPartition { topic: TOPIC, partition: PartitionIndex(partition) }
+}
+
+fn batch(records: usize, bytes: usize, time: i64) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None, 8 << 20);
+    let value = vec![b'v'; bytes];
+    for number in 0..records {
+        let timestamp = Timestamp(time + number as i64);
+        assert!(builder.push(RecordData { timestamp, value: Some(&value), ..RecordData::default() }));
+    }
+    builder.build().expect("batch")
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_and_a_stop_on_any_number_of_cores() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 2);
+    broker.create(4, Vec::new());
+    let mut written = [0i64; 4];
+    for (round, cores) in [2u16, 1, 3, 2, 1].into_iter().enumerate() {
+        for turn in 0..60 {
+            let partition = turn % 4;
+            let offset = broker.produce(partition, batch(3, 700, turn as i64));
+            assert_eq!(offset.0, written[partition as usize]);
+            written[partition as usize] += 3;
+        }
+        if round % 2 == 0 {
+            drop(broker);
+        } else {
+            broker.stop();
+        }
+        broker = Broker::start(directory.path(), cores);
+        for partition in 0..4 {
+            let offsets = broker.read_all(partition);
+            assert_eq!(offsets, (0..written[partition as usize]).collect::<Vec<_>>(), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn segments_roll_and_are_read_back_cold_from_any_offset_and_time() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 1);
+    broker.create(1, vec![("segment.bytes".into(), Some("1048576".into()))]);
+    for turn in 0..300 {
+        broker.produce(0, batch(10, 5000, turn * 100));
+    }
+    let segments = std::fs::read_dir(directory.path().join("t-0")).expect("directory").count();
+    assert!(segments > 10, "{segments} files");
+    for restart in [false, true] {
+        if restart {
+            broker.stop();
+            broker = Broker::start(directory.path(), 1);
+        }
+        assert_eq!(broker.read_all(0).len(), 3000);
+        for offset in [0, 1, 9, 10, 777, 1500, 2999] {
+            let bytes = broker.fetch(0, offset);
+            let (_, first) = headers(&bytes).next().expect("a batch");
+            assert!(first.base_offset.0 <= offset && offset < first.next_offset().0);
+        }
+        for turn in [0i64, 1, 150, 299] {
+            let (offset, timestamp) = broker.ask(0, OffsetSpec::At(Timestamp(turn * 100 + 3)));
+            assert_eq!((offset.0, timestamp.0), (turn * 10 + 3, turn * 100 + 3));
+        }
+        assert_eq!(broker.ask(0, OffsetSpec::At(Timestamp(10_000_000))).0, Offset(-1));
+        assert_eq!(broker.ask(0, OffsetSpec::MaxTimestamp), (Offset(2999), Timestamp(29_909)));
+        assert_eq!(broker.ask(0, OffsetSpec::Latest).0, Offset(3000));
+    }
+}
+
+#[test]
+fn a_deleted_topic_leaves_nothing_and_its_name_starts_empty() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 2);
+    broker.create(2, Vec::new());
+    broker.produce(0, batch(5, 100, 0));
+    let doomed = crate::controller::DoomedTopic { name: Some("t".into()), id: TopicId::ZERO };
+    broker.call(CoreId(0), Command::Control(Instruction::DeleteTopics(vec![doomed])));
+    assert!(broker.shards[1].image().topic("t").is_none());
+    assert!(!directory.path().join("t-0").exists());
+    let again = NewTopic {
+        name: "t".into(),
+        id: TopicId([8; 16]),
+        partitions: 2,
+        replication_factor: 1,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    broker.call(
+        CoreId(0),
+        Command::Control(Instruction::CreateTopics { topics: vec![again], mode: Mode::Apply }),
+    );
+    drop(broker);
+    let broker = Broker::start(directory.path(), 1);
+    assert!(broker.shards[0].image().topic("t").is_some());
+    assert!(broker.shards[0].ends().all(|(id, _, _, end)| id.topic == TopicId::METADATA || end == Offset(0)));
+}
