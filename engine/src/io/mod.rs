@@ -9,11 +9,8 @@ pub mod device;
 mod disk;
 mod files;
 mod flight;
-<<<<<<< HEAD
 pub mod host;
-=======
 pub mod journal;
->>>>>>> d2c9e3e (shard: one core's flows from produce to checkpoint, and recovery)
 pub mod limits;
 pub mod lock;
 mod mount;
