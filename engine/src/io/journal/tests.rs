@@ -9,7 +9,9 @@ use super::{
     writer::{Frame, GroupWrite, Journal, Room},
 };
 use crate::{
-    base::{CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
+    base::{
+        CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition,
+    },
     limits::BLOCK_BYTES,
 };
 
@@ -24,7 +26,8 @@ impl Disk {
     }
 
     fn write(&mut self, group: &GroupWrite) {
-        let number: usize = group.file.as_str().rsplit('-').next().and_then(|digits| digits.parse().ok()).expect("number");
+        let number: usize =
+            group.file.as_str().rsplit('-').next().and_then(|digits| digits.parse().ok()).expect("number");
         let at = group.position as usize;
         self.0[number][at..at + group.data.len()].copy_from_slice(&group.data);
     }
