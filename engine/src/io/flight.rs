@@ -9,7 +9,7 @@ use io_uring::{opcode, squeue, types};
 use super::buffer::{AlignedBuf, is_aligned};
 use super::disk::check_direct;
 use super::files::OpenFile;
-use super::limits::{PIECE_BYTES, REQUEST_BYTES_MAX};
+use super::limits::{PIECE_BYTES, READ_RETRIES_MAX, REQUEST_BYTES_MAX};
 use super::root::{failure, refusal};
 use crate::error::IoFailure;
 use crate::limits::BLOCK_BYTES;
@@ -33,6 +33,8 @@ pub struct Flight {
     pub asked: usize,
     position: u64,
     moved: usize,
+    /// Interruptions that were followed by another try.
+    retries: u8,
 }
 
 /// After a completion.
@@ -62,7 +64,7 @@ impl Flight {
             Op::SyncFile { file } => (file, 0, Path::Buffered, Class::Latency, Transfer::Sync),
             other => return Err(Refused::NotOurs(other)),
         };
-        Ok(Flight { id, name, path, class, transfer, file: None, asked: 0, position, moved: 0 })
+        Ok(Flight { id, name, path, class, transfer, file: None, asked: 0, position, moved: 0, retries: 0 })
     }
 
     pub fn operation(&self) -> &'static str {
@@ -125,8 +127,9 @@ impl Flight {
     /// Takes the kernel's answer to the request of `asked` bytes.
     pub fn advance(&mut self, result: i32) -> Step {
         let Ok(count) = usize::try_from(result) else {
-            if matches!(self.transfer, Transfer::Read { .. }) && matches!(-result, libc::EINTR | libc::EAGAIN)
-            {
+            let is_read = matches!(self.transfer, Transfer::Read { .. });
+            if is_read && matches!(-result, libc::EINTR | libc::EAGAIN) && self.retries < READ_RETRIES_MAX {
+                self.retries += 1;
                 return Step::Again;
             }
             let error = std::io::Error::from_raw_os_error(-result);
@@ -152,7 +155,10 @@ impl Flight {
                     return Step::Again;
                 }
                 let buffer = std::mem::replace(buffer, AlignedBuf::with_capacity(0));
-                Step::Done(Done::Read(buffer.freeze()))
+                // A short read at a file's end must not hold the memory of a long one.
+                let is_sparse = buffer.len() <= buffer.capacity() / 2;
+                let bytes = if is_sparse { Bytes::copy_from_slice(&buffer) } else { buffer.freeze() };
+                Step::Done(Done::Read(bytes))
             }
         }
     }

@@ -21,6 +21,9 @@ pub const PIECE_BYTES: usize = 512 << 10;
 /// The largest single request of any class: below the kernel's own limit of 2 GiB less one page.
 pub const REQUEST_BYTES_MAX: usize = 1 << 30;
 
+/// How often an interrupted read is tried again. Writes never are.
+pub const READ_RETRIES_MAX: u8 = 8;
+
 /// Open descriptors kept by one core; files with an Op in flight come on top.
 pub const OPEN_FILES_DEFAULT: usize = 2048;
 

@@ -24,7 +24,7 @@ use crate::op::{Class, Done, OpId};
 /// `IOPRIO_CLASS_RT`, level 4 of 0 to 7: journal writes pass everything else on a device with a scheduler.
 const PRIORITY_REALTIME: u16 = (1 << 13) | 4;
 /// `IOPRIO_CLASS_BE`, the lowest level.
-const PRIORITY_BACKGROUND: u16 = (2 << 13) | 7;
+pub(super) const PRIORITY_BACKGROUND: u16 = (2 << 13) | 7;
 /// None of its own: that of the thread.
 const PRIORITY_DEFAULT: u16 = 0;
 

@@ -10,9 +10,14 @@ use nix::sched::{sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::disk;
+use super::ring::PRIORITY_BACKGROUND;
 use super::root::{Root, refusal};
 use super::signal::Signal;
 use crate::op::{Done, FileName, Op, OpId};
+
+/// Names of the threads.
+const QUICK: &str = "io-quick";
+const SLOW: &str = "io-slow";
 
 struct Job {
     id: OpId,
@@ -42,8 +47,8 @@ impl Worker {
     /// Starts the threads; each finished Op raises `signal`.
     pub fn start(root: &Arc<Root>, signal: &Signal) -> std::io::Result<Worker> {
         let (sender, finished) = channel();
-        let quick = Lane::start("io-quick", root, signal, &sender)?;
-        let slow = Lane::start("io-slow", root, signal, &sender)?;
+        let quick = Lane::start(QUICK, root, signal, &sender)?;
+        let slow = Lane::start(SLOW, root, signal, &sender)?;
         Ok(Worker { quick, slow, finished, in_flight: 0 })
     }
 
@@ -80,10 +85,14 @@ impl Lane {
         signal: &Signal,
         finished: &Sender<Finished>,
     ) -> std::io::Result<Lane> {
+        let is_slow = name == SLOW;
         let (jobs, queue) = channel::<Job>();
         let (root, signal, finished) = (root.clone(), signal.clone(), finished.clone());
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             leave_the_core();
+            if is_slow {
+                step_back();
+            }
             for Job { id, op } in queue {
                 let stale = stale_name(&op).cloned();
                 let done = disk::execute(&root, op);
@@ -133,4 +142,14 @@ fn leave_the_core() {
     if let Ok(cpus) = sched_getaffinity(Pid::this()) {
         let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
     }
+}
+
+/// The lowest best-effort I/O priority for what the slow lane writes. Failing that it only competes harder.
+fn step_back() {
+    const WHO_PROCESS: libc::c_int = 1;
+    const THIS_THREAD: libc::c_int = 0;
+    // SAFETY: ioprio_set takes three integers and no pointer.
+    unsafe {
+        libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, THIS_THREAD, libc::c_int::from(PRIORITY_BACKGROUND))
+    };
 }
