@@ -9,7 +9,8 @@ use super::decide::{ConfigAltered, ConfigChange, ConfigEdit, ConfigOperation, Co
 use super::image::Image;
 use super::limits::{CONFIG_NAME_BYTES_MAX, CONFIG_VALUE_BYTES_MAX};
 use super::record::{ConfigResource, MetadataRecord};
-use super::{names, topics};
+use super::{names, registry};
+use crate::config::{list_append, list_subtract};
 use crate::error::{ErrorCode, Refusal};
 
 type Overrides = BTreeMap<String, String>;
@@ -121,7 +122,10 @@ fn check_resource(image: &Image, resource: &ConfigResource, context: &Context) -
         ConfigResource::Topic(name) => {
             names::check(name)?;
             match image.topic(name) {
-                None => Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, topics::UNKNOWN_TOPIC)),
+                None => Err(Refusal::new(
+                    ErrorCode::UnknownTopicOrPartition,
+                    format!("The topic '{name}' does not exist."),
+                )),
                 Some(_) => Ok(()),
             }
         }
@@ -140,6 +144,9 @@ fn check_resource(image: &Image, resource: &ConfigResource, context: &Context) -
         },
         ConfigResource::Group(name) if name.is_empty() => {
             Err(invalid_request("Default group resources are not allowed."))
+        }
+        ConfigResource::ClientMetrics(name) if name.is_empty() => {
+            Err(invalid_request("Subscription name can't be empty"))
         }
         ConfigResource::Group(name) | ConfigResource::ClientMetrics(name) => {
             if name.len() > CONFIG_NAME_BYTES_MAX {
@@ -173,23 +180,28 @@ fn take_step(
         ConfigOperation::Subtract => "SUBTRACT",
     };
     let Some(default) = (context.options.list_default)(resource, &step.key) else {
-        return Err(invalid_config(format!(
-            "Can't {verb} to key {} because its type is not LIST.",
-            step.key
-        )));
+        return Err(not_a_list(resource, &step.key, verb));
     };
     let current = overrides.get(&step.key).unwrap_or(&default);
-    let mut parts: Vec<&str> = current.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        match step.operation {
-            ConfigOperation::Subtract => parts.retain(|present| *present != part),
-            _ if parts.contains(&part) => {}
-            _ => parts.push(part),
-        }
-    }
-    let joined = parts.join(",");
+    let joined = match step.operation {
+        ConfigOperation::Subtract => list_subtract(current, &value),
+        _ => list_append(current, &value),
+    };
     overrides.insert(step.key.clone(), joined);
     Ok(())
+}
+
+/// Kafka's broker and its controller have different words for it.
+fn not_a_list(resource: &ConfigResource, key: &str, verb: &str) -> Refusal {
+    invalid_config(match resource {
+        ConfigResource::Broker(_) if registry::key_of(resource, key).is_none() => {
+            format!("Unknown config name: {key}")
+        }
+        ConfigResource::Broker(_) => {
+            format!("Config value {} is not allowed for config key: {key}", verb.to_lowercase())
+        }
+        _ => format!("Can't {verb} to key {key} because its type is not LIST."),
+    })
 }
 
 fn check_overrides(

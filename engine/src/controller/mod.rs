@@ -11,6 +11,7 @@ pub mod limits;
 mod names;
 mod placement;
 mod record;
+mod registry;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -20,3 +21,4 @@ pub use error::{ApplyError, RecordError};
 pub use image::{BrokerImage, Image, PartitionImage, TopicImage};
 pub use names::{is_internal, topic_id_from_random};
 pub use record::{ConfigResource, MetadataRecord, PartitionRecord};
+pub use registry::{check_overrides, list_default};

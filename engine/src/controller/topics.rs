@@ -15,7 +15,7 @@ use super::record::{ConfigResource, MetadataRecord, PartitionRecord};
 use crate::base::{CoreId, LeaderEpoch, NodeId, OwnerEpoch, PartitionIndex, TopicId};
 use crate::error::{ErrorCode, Refusal};
 
-pub(super) const UNKNOWN_TOPIC: &str = "This server does not host this topic-partition.";
+const UNKNOWN_TOPIC: &str = "This server does not host this topic-partition.";
 const UNKNOWN_TOPIC_ID: &str = "This server does not host this topic ID.";
 const DUPLICATE_NAME: &str = "Duplicate topic name.";
 const TOO_MANY_PARTITIONS: &str = "Excessively large number of partitions per request.";
