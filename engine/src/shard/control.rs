@@ -3,7 +3,7 @@
 //! the way on every core before the next change is decided.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -14,8 +14,11 @@ use super::{
 };
 use crate::{
     base::{CoreId, Now, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
-    config::{Layers, Overrides, TopicConfig, broker_key, topic_key},
-    controller::{ConfigResource, Context, Image, Instruction, MetadataRecord, Options, Outcome, decide},
+    config::{Layers, Overrides},
+    controller::{
+        ConfigResource, Context, Image, Instruction, MetadataRecord, Options, Outcome, check_overrides,
+        decide, list_default,
+    },
     error::{ErrorCode, Refusal},
     record::{BatchBuilder, Codec, RecordData},
 };
@@ -177,19 +180,8 @@ pub fn decide_with(
         dynamic_cluster: image.overrides(&ConfigResource::Broker(String::new())),
         static_broker: &options.overrides,
     };
-    let check = |resource: &ConfigResource, overrides: &BTreeMap<String, String>| {
-        check_overrides(&layers, resource, overrides)
-    };
-    let list_default = |resource: &ConfigResource, name: &str| match resource {
-        ConfigResource::Topic(_) => {
-            topic_key(name).filter(|topic| topic.key.is_list())?;
-            layers.describe_topic(name)?.value
-        }
-        _ => {
-            broker_key(name).filter(|key| key.is_list())?;
-            layers.describe_broker(name)?.value
-        }
-    };
+    let check =
+        |resource: &ConfigResource, overrides: &Overrides| check_overrides(&layers, resource, overrides);
     let context = Context {
         node: options.node,
         cores,
@@ -198,36 +190,6 @@ pub fn decide_with(
         options: Options { check: &check, list_default: &list_default },
     };
     decide(image, instruction, &context)
-}
-
-fn check_overrides(
-    layers: &Layers<'_>,
-    resource: &ConfigResource,
-    overrides: &BTreeMap<String, String>,
-) -> Result<(), Refusal> {
-    let refuse = |error: crate::config::ConfigError| Refusal::new(error.code(), error.to_string());
-    match resource {
-        ConfigResource::Topic(_) => {
-            TopicConfig::resolve(&Layers { topic: overrides, ..*layers }).map_err(refuse)?;
-        }
-        ConfigResource::Broker(_) => {
-            for (name, value) in overrides {
-                let Some(key) = broker_key(name) else {
-                    return Err(Refusal::new(
-                        ErrorCode::InvalidConfig,
-                        format!("Unknown broker config name: {name}"),
-                    ));
-                };
-                if key.is_read_only() {
-                    let message = format!("Cannot update these configs dynamically: {{{name}}}");
-                    return Err(Refusal::new(ErrorCode::InvalidRequest, message));
-                }
-                key.check(value).map_err(refuse)?;
-            }
-        }
-        ConfigResource::ClientMetrics(_) | ConfigResource::Group(_) => {}
-    }
-    Ok(())
 }
 
 /// One batch: the records become durable together or not at all.
