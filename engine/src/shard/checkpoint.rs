@@ -208,12 +208,13 @@ impl Shard {
         let start = JournalSequence(covered.max(self.checkpoint.released.0) + 1);
         let mut encoder = Encoder::new();
         for partition in self.table.iter().filter(|partition| !partition.deleted) {
+            let end = partition.flushed.next();
             encoder.parts(
                 partition.id,
                 partition.owner_epoch,
                 &partition.directory,
                 &partition.flushed,
-                |_| {},
+                |out| partition.producers.encode(end, out),
             );
         }
         let number = self.checkpoint.number + 1;

@@ -79,6 +79,11 @@ impl Commit {
         self.images.push_back((slot, frame));
     }
 
+    /// The last frame that was staged.
+    pub fn staged(&self) -> FrameNumber {
+        self.staged
+    }
+
     pub fn is_idle(&self) -> bool {
         self.frames.is_empty() && self.images.is_empty() && self.in_flight.is_none()
     }

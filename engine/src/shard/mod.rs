@@ -32,11 +32,12 @@ use std::{
 };
 
 use crate::{
-    base::{CoreId, Deadline, Incarnation, Now, Offset},
+    base::{CoreId, Deadline, Incarnation, Now, Offset, TopicPartition},
     controller::Image,
     io::journal::writer::Journal,
     log::Log,
     op::{Done, Op, OpId},
+    producer::Producers,
 };
 use checkpoint::Checkpoints;
 use command::{CallId, Command, Message, Reply};
@@ -85,7 +86,7 @@ pub struct ShardSeed {
     pub checkpoint_number: u64,
     /// Random: the journal's secrets follow from it.
     pub secret_seed: u64,
-    pub logs: Vec<(crate::base::TopicPartition, Log)>,
+    pub logs: Vec<(TopicPartition, Log, Producers)>,
 }
 
 pub struct Shard {
@@ -234,7 +235,7 @@ impl Shard {
     }
 
     /// Each partition's first readable offset, high watermark, and end, for observers.
-    pub fn ends(&self) -> impl Iterator<Item = (crate::base::TopicPartition, Offset, Offset, Offset)> + '_ {
+    pub fn ends(&self) -> impl Iterator<Item = (TopicPartition, Offset, Offset, Offset)> + '_ {
         self.table
             .iter()
             .map(|partition| (partition.id, partition.live.start(), partition.visible, partition.live.next()))

@@ -9,6 +9,7 @@ use super::{flush::FlushJob, produce::Waiting, settings::Settings};
 use crate::{
     base::{FilePosition, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
     log::{Log, Placement},
+    producer::Producers,
     shard::command::CallId,
 };
 
@@ -70,6 +71,8 @@ pub struct Partition {
     pub space: Space,
     /// Batches that wait for space, in order.
     pub waiting: VecDeque<Waiting>,
+    /// As of the live log: staged batches count (KIP-98).
+    pub producers: Producers,
     /// Ops under way on its files.
     pub ops_in_flight: u32,
     pub flush: Option<FlushJob>,
@@ -93,6 +96,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         owner_epoch: OwnerEpoch,
         log: Log,
+        producers: Producers,
     ) -> Partition {
         Partition {
             id,
@@ -108,6 +112,7 @@ impl Partition {
             tail: Bytes::new(),
             space: Space::default(),
             waiting: VecDeque::new(),
+            producers,
             ops_in_flight: 0,
             flush: None,
             watchers: Vec::new(),

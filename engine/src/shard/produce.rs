@@ -19,6 +19,7 @@ use crate::{
     limits,
     log::{Placement, names, segment::BatchFacts},
     op::{Done, Op},
+    producer::{BatchFacts as ProducerFacts, Verdict},
     record::{self, BatchHeader, TimestampType, UncheckedBatch},
 };
 
@@ -173,6 +174,32 @@ impl Shard {
                 (Bytes::from(stamped), now.wall, now.wall)
             }
         };
+        let producer = producer_facts(&header);
+        match partition.producers.check(&producer) {
+            Ok(Verdict::Append) => {}
+            Ok(Verdict::Duplicate { base_offset, append_time, .. }) => {
+                // Answered when the first one is, never before it is durable.
+                let frame = if base_offset < partition.durable {
+                    FrameNumber::default()
+                } else {
+                    self.commit.staged()
+                };
+                let append_time = if partition.settings.stamp == TimestampType::LogAppendTime {
+                    append_time
+                } else {
+                    Timestamp::NONE
+                };
+                let (log_start, durability) = (partition.live.start(), partition.settings.durability);
+                return Attempt::Taken(Taken {
+                    base: base_offset,
+                    append_time,
+                    log_start,
+                    frame,
+                    durability,
+                });
+            }
+            Err(code) => return Attempt::Refused(out_of_sequence(code, &header, partition)),
+        }
         let placement = partition.live.place(size, count, max_timestamp, &partition.settings.layout);
         if let Some(space) = space_needed(partition, placement, size) {
             return Attempt::NeedsSpace(space);
@@ -182,6 +209,7 @@ impl Shard {
         let interval = partition.settings.layout.index_interval;
         let applied = partition.live.apply(&facts, partition.leader_epoch, placement, interval);
         assert!(applied.is_ok(), "a batch is placed at its log's end");
+        partition.producers.apply(&producer, base, max_timestamp);
         let durability = partition.settings.durability;
         let log_start = partition.live.start();
         let frame = Frame {
@@ -353,7 +381,32 @@ fn check(records: &Bytes, partition: &Partition, payload_max: usize) -> Result<B
     }
     let batch = batch.check().map_err(refusal)?;
     batch.header().check_produced().map_err(refusal)?;
+    if batch.header().is_transactional() {
+        let message = "transactions are not served yet: produce without a transactional.id";
+        return Err(Refusal::new(ErrorCode::InvalidTxnState, message));
+    }
     Ok(*batch.header())
+}
+
+pub(super) fn producer_facts(header: &BatchHeader) -> ProducerFacts {
+    ProducerFacts {
+        producer: header.producer_id,
+        epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+        last_offset_delta: header.last_offset_delta,
+    }
+}
+
+fn out_of_sequence(code: ErrorCode, header: &BatchHeader, partition: &Partition) -> Refusal {
+    let message = format!(
+        "{}: a batch of producer {} in epoch {} with sequence {} does not follow what {} has of it",
+        code.name(),
+        header.producer_id,
+        header.producer_epoch,
+        header.base_sequence,
+        partition.directory
+    );
+    Refusal::new(code, message)
 }
 
 /// The space without which a batch at `placement` would meet ENOSPC after its acknowledgement (rule 9).

@@ -15,6 +15,7 @@ use crate::{
     error::{ErrorCode, Refusal},
     log::{Log, names},
     op::{Done, FileName, Op},
+    producer::Producers,
 };
 
 /// A publication whose deletions are under way.
@@ -67,7 +68,14 @@ impl Shard {
                         partition.owner_epoch = image.owner_epoch;
                     }
                 }
-                None => self.open_partition(&topic, partition, image, settings, Log::empty(Offset(0))),
+                None => self.open_partition(
+                    &topic,
+                    partition,
+                    image,
+                    settings,
+                    Log::empty(Offset(0)),
+                    Producers::default(),
+                ),
             }
         }
     }
@@ -79,6 +87,7 @@ impl Shard {
         image: &PartitionImage,
         settings: Settings,
         log: Log,
+        producers: Producers,
     ) {
         let id = TopicPartition { topic: topic.id, partition: index };
         let directory: Arc<str> = names::directory(&topic.name, index).into();
@@ -89,6 +98,7 @@ impl Shard {
             image.leader_epoch,
             image.owner_epoch,
             log,
+            producers,
         ));
     }
 

@@ -31,6 +31,7 @@ use crate::{
     limits::BLOCK_BYTES,
     log::{Log, names, segment::BatchFacts},
     op::{Class, Done, Entry, FileName, Op, Path, Perform},
+    producer::{Producers, limits::PRODUCERS_PER_PARTITION_MAX},
     record::{self, BatchHeader, UncheckedBatch},
 };
 
@@ -174,6 +175,7 @@ fn redo_metadata(perform: Perform<'_>, cores: &[OldCore], log: Option<Log>) -> R
         directory: directory.clone(),
         log: log.unwrap_or_else(|| Log::empty(Offset(0))),
         index_interval: Settings::of_metadata().layout.index_interval,
+        producers: Producers::default(),
     };
     if fresh {
         all(perform, vec![Op::RemoveTree { directory: FileName::new(directory.clone()) }])?;
@@ -202,10 +204,20 @@ fn redo_partitions(
             let id = TopicPartition { topic: topic.id, partition: index };
             let checkpoint = known.remove(&id);
             let owner_epoch = checkpoint.as_ref().map_or(OwnerEpoch(0), |partition| partition.owner_epoch);
+            let producers = match checkpoint.as_ref().filter(|partition| !partition.producers.is_empty()) {
+                Some(partition) => {
+                    Producers::decode(&mut partition.producers.as_slice(), PRODUCERS_PER_PARTITION_MAX)
+                        .map_err(|error| BootError::Partition {
+                            directory: partition.directory.clone(),
+                            reason: error.to_string(),
+                        })?
+                }
+                None => Producers::default(),
+            };
             let log = checkpoint.map_or_else(|| Log::empty(Offset(0)), |partition| partition.log);
             let directory = names::directory(&topic.name, index);
             let index_interval = settings.layout.index_interval;
-            redo.partitions.insert(id, Recovered { owner_epoch, directory, log, index_interval });
+            redo.partitions.insert(id, Recovered { owner_epoch, directory, log, index_interval, producers });
         }
     }
     for (number, core) in cores.iter().enumerate() {
@@ -357,7 +369,10 @@ fn write_checkpoints(
         let owner_epoch =
             image.partition(*id).map_or(recovered.owner_epoch, |partition| partition.owner_epoch);
         if let Some(encoder) = encoders.get_mut(core.0 as usize) {
-            encoder.parts(*id, owner_epoch, &recovered.directory, &recovered.log, |_| {});
+            let end = recovered.log.next();
+            encoder.parts(*id, owner_epoch, &recovered.directory, &recovered.log, |out| {
+                recovered.producers.encode(end, out)
+            });
         }
     }
     let mut writes = Vec::new();
@@ -437,7 +452,7 @@ fn deal(config: &BootConfig, incarnation: Incarnation, image: Image, redo: Redo,
     for (id, recovered) in redo.partitions {
         let core = core_of(&image, id);
         if let Some(seed) = seeds.get_mut(core.0 as usize) {
-            seed.logs.push((id, recovered.log));
+            seed.logs.push((id, recovered.log, recovered.producers));
         }
     }
     Boot { seeds, incarnation, partitions, redone_batches, redone_bytes }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
-use super::recover::BootError;
+use super::{produce::producer_facts, recover::BootError};
 use crate::{
     base::{OwnerEpoch, TopicPartition},
     io::journal::{format::FrameKind, reader::ReplayFrame},
@@ -14,6 +14,7 @@ use crate::{
         segment::{BatchFacts, INDEX_ENTRY_BYTES, Segment, TIME_ENTRY_BYTES},
     },
     op::{Class, Done, FileName, Op, Path, Perform, Sync},
+    producer::Producers,
     record::BatchHeader,
 };
 
@@ -27,6 +28,7 @@ pub struct Recovered {
     pub directory: String,
     pub log: Log,
     pub index_interval: u32,
+    pub producers: Producers,
 }
 
 /// Bytes that go to one place of one file.
@@ -103,6 +105,8 @@ impl Redo {
             directory: partition.directory.clone(),
             reason: error.to_string(),
         })?;
+        let producer = producer_facts(&batch);
+        partition.producers.apply(&producer, header.base, batch.max_timestamp);
         let directory = partition.directory.clone();
         if before.size.0 == 0 {
             self.creates.push(Op::Create { file: names::log(&directory, before.base), allocate: 0 });

@@ -21,6 +21,7 @@ use crate::{
     io::journal::writer::Journal,
     log::{Log, names},
     op::FileName,
+    producer::Producers,
 };
 
 const MAGIC: [u8; 4] = *b"CLST";
@@ -90,17 +91,24 @@ impl Shard {
             image,
             config,
         };
-        shard.open_all(logs.into_iter().collect());
+        shard.open_all(logs.into_iter().map(|(id, log, producers)| (id, (log, producers))).collect());
         shard
     }
 
-    fn open_all(&mut self, mut logs: BTreeMap<TopicPartition, Log>) {
+    fn open_all(&mut self, mut logs: BTreeMap<TopicPartition, (Log, Producers)>) {
         if self.config.core == CoreId(0) {
-            let log = logs.remove(&METADATA_LOG).unwrap_or_else(|| Log::empty(Offset(0)));
+            let (log, producers) = logs.remove(&METADATA_LOG).unwrap_or_else(nothing);
             let directory: Arc<str> = names::directory(METADATA_TOPIC, METADATA_LOG.partition).into();
             let settings = Settings::of_metadata();
-            let partition =
-                Partition::new(METADATA_LOG, directory, settings, LeaderEpoch(0), OwnerEpoch(0), log);
+            let partition = Partition::new(
+                METADATA_LOG,
+                directory,
+                settings,
+                LeaderEpoch(0),
+                OwnerEpoch(0),
+                log,
+                producers,
+            );
             self.table.insert(partition);
         }
         let image = self.image.clone();
@@ -111,15 +119,14 @@ impl Shard {
                     continue;
                 }
                 let index = PartitionIndex(index as i32);
-                let log = logs.remove(&TopicPartition { topic: topic.id, partition: index });
-                self.open_partition(
-                    topic,
-                    index,
-                    partition,
-                    settings,
-                    log.unwrap_or_else(|| Log::empty(Offset(0))),
-                );
+                let found = logs.remove(&TopicPartition { topic: topic.id, partition: index });
+                let (log, producers) = found.unwrap_or_else(nothing);
+                self.open_partition(topic, index, partition, settings, log, producers);
             }
         }
     }
+}
+
+fn nothing() -> (Log, Producers) {
+    (Log::empty(Offset(0)), Producers::default())
 }

@@ -13,7 +13,10 @@ use super::{
     settings::{BrokerOptions, Budget},
 };
 use crate::{
-    base::{CoreId, NodeId, Now, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
+    base::{
+        CoreId, NodeId, Now, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
+        TopicPartition,
+    },
     config::Overrides,
     controller::{Instruction, Mode, NewTopic, Outcome},
     error::ErrorCode,
@@ -280,4 +283,45 @@ fn a_deleted_topic_leaves_nothing_and_its_name_starts_empty() {
     let broker = Broker::start(directory.path(), 1);
     assert!(broker.shards[0].image().topic("t").is_some());
     assert!(broker.shards[0].ends().all(|(id, _, _, end)| id.topic == TopicId::METADATA || end == Offset(0)));
+}
+
+/// One batch of an idempotent producer.
+fn sequenced(sequence: i32) -> Bytes {
+    let mut builder =
+        BatchBuilder::new(Codec::None, 1 << 20).producer(ProducerId(9), ProducerEpoch(0), Sequence(sequence));
+    for _ in 0..2 {
+        assert!(builder.push(RecordData {
+            timestamp: Timestamp(1),
+            value: Some(b"v"),
+            ..RecordData::default()
+        }));
+    }
+    builder.build().expect("batch")
+}
+
+#[test]
+fn a_duplicate_is_answered_with_its_offset_also_after_a_kill() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 1);
+    broker.create(1, Vec::new());
+    for number in 0..8 {
+        assert_eq!(broker.produce(0, sequenced(number * 2)).0, i64::from(number) * 2);
+    }
+    for stop in [false, true] {
+        for number in 3..8 {
+            assert_eq!(broker.produce(0, sequenced(number * 2)).0, i64::from(number) * 2, "a duplicate");
+        }
+        if stop {
+            broker.stop();
+        } else {
+            drop(broker);
+        }
+        broker = Broker::start(directory.path(), 1);
+    }
+    assert_eq!(broker.produce(0, sequenced(16)).0, 16);
+    let part = ProducePartition { partition: id(0), records: sequenced(30) };
+    match broker.call(CoreId(0), Command::Produce(Produce { acks: Acks::All, partitions: vec![part] })) {
+        Reply::Produced(answers) => assert_eq!(answers[0].error, ErrorCode::OutOfOrderSequenceNumber),
+        other => panic!("{other:?}"),
+    }
 }
