@@ -1,3 +1,4 @@
 //! Corelog's binaries share these modules.
 
+pub mod bench;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! How a command fails, and what the shell sees of it.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,18 +20,28 @@ pub enum Failure {
     Output(io::Error),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Failed(text) | Failure::Usage(text) => f.write_str(text),
+            Failure::Reported => f.write_str("damage was found"),
+            Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
+        }
+    }
+}
+
 impl Failure {
     pub fn report(self, program: &str) -> ExitCode {
-        let (text, code) = match self {
-            Failure::Failed(text) => (text, 1),
-            Failure::Usage(text) => (text, 2),
+        let code = match &self {
+            Failure::Failed(_) => 1,
+            Failure::Usage(_) => 2,
             Failure::Reported => return ExitCode::from(1),
             // The reader has seen enough.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Failure::Output(error) => (format!("cannot write to standard output: {error}"), 1),
+            Failure::Output(_) => 1,
         };
         // If standard error is gone too, the exit code has to do.
-        let _ = writeln!(io::stderr(), "{program}: {text}");
+        let _ = writeln!(io::stderr(), "{program}: {self}");
         ExitCode::from(code)
     }
 

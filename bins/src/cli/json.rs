@@ -46,6 +46,11 @@ impl Object {
         self
     }
 
+    pub fn object(mut self, name: &str, object: Object) -> Object {
+        self.name(name).push_str(&object.end());
+        self
+    }
+
     pub fn array(mut self, name: &str, items: impl IntoIterator<Item = String>) -> Object {
         let text = self.name(name);
         text.push('[');

@@ -4,14 +4,14 @@
 //! away (`corelog consume … | head`) ends it quietly. Runs on threads of its own; never part of the broker.
 
 mod consume;
-mod failure;
-mod json;
+pub(crate) mod failure;
+pub(crate) mod json;
 mod lines;
 mod log;
-mod produce;
-mod table;
+pub(crate) mod produce;
+pub(crate) mod table;
 mod text;
-mod time;
+pub(crate) mod time;
 mod topic;
 
 use std::io::{self, BufWriter, Write};

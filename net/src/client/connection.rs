@@ -93,6 +93,17 @@ impl Connection {
         self.receive(ticket)
     }
 
+    /// As `call`, in a version that is not above `at_most`.
+    pub fn call_at_most<R: Request>(
+        &mut self,
+        request: &R,
+        at_most: i16,
+    ) -> Result<R::Response, ClientError> {
+        let version = self.outgoing.version::<R>(at_most)?;
+        let ticket = self.outgoing.send_version(request, version)?;
+        self.receive(ticket)
+    }
+
     /// One half for a thread that sends and one for a thread that receives.
     pub fn split(self) -> (Outgoing, Incoming) {
         (self.outgoing, self.incoming)

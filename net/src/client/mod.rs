@@ -26,7 +26,7 @@ pub use cluster::{AutoCreation, Client, Options};
 pub use connection::{Connection, Incoming, Outgoing, Ticket};
 pub use error::ClientError;
 pub use fetch::{Fetched, Position, Wait, fetch_request, read_answer};
-pub use offsets::{At, Found};
+pub use offsets::{At, Found, list_offsets_request};
 pub use producer::{Acks, Delivered, Producer, ProducerOptions, base_offset, produce_request};
 pub use topic::{Partition, Topic};
 pub use versions::Versions;

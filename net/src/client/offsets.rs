@@ -43,17 +43,7 @@ impl Client {
 
     fn ask_offset(&mut self, topic: &str, partition: i32, at: At) -> Result<Found, ClientError> {
         let leader = self.topic(topic, AutoCreation::Forbidden)?.leader(partition)?;
-        let asked = ListOffsetsPartition {
-            partition_index: partition,
-            timestamp: at.code(),
-            ..ListOffsetsPartition::default()
-        };
-        let request = ListOffsetsRequest {
-            replica_id: -1,
-            topics: vec![ListOffsetsTopic { name: Text::from(topic), partitions: vec![asked] }],
-            timeout_ms: self.timeout_ms(),
-            ..ListOffsetsRequest::default()
-        };
+        let request = list_offsets_request(topic, partition, at, self.timeout_ms());
         let answer = self.call(leader, &request)?;
         let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
         let found = partitions.find(|found| found.partition_index == partition);
@@ -65,5 +55,19 @@ impl Client {
             format!("asking for an offset of partition {partition} of {topic}")
         })?;
         Ok(Found { offset: found.offset, timestamp: found.timestamp })
+    }
+}
+
+pub fn list_offsets_request(topic: &str, partition: i32, at: At, timeout_ms: i32) -> ListOffsetsRequest {
+    let asked = ListOffsetsPartition {
+        partition_index: partition,
+        timestamp: at.code(),
+        ..ListOffsetsPartition::default()
+    };
+    ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![ListOffsetsTopic { name: Text::from(topic), partitions: vec![asked] }],
+        timeout_ms,
+        ..ListOffsetsRequest::default()
     }
 }
