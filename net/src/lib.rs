@@ -4,6 +4,9 @@
 //! 0 `wire limits` · 1 `conn node peer client` · 2 `api` · 3 `server`.
 
 pub mod client;
+pub mod api;
 pub mod conn;
 pub mod limits;
+pub mod node;
+pub mod server;
 pub mod wire;

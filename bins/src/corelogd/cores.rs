@@ -1,0 +1,301 @@
+//! The cores: one pinned executor each, with its node and its listeners; how they begin, and how they end together.
+//!
+//! The end has three steps, each taken by all cores before any takes the next, because a core's connections may need every
+//! other core until they are drained: drain connections, stop shards, leave.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use engine::{
+    base::{CoreId, NodeId},
+    bus::{self, Endpoint as BusEndpoint},
+    io::{Clock, Device, Signal, lock::DirectoryLock, pump::wait_readable},
+    shard::{Shard, ShardSeed, command::Message},
+};
+use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
+use net::{
+    api::{Api, Broker},
+    node::{Node, Stopped},
+    server::{Places, Server, ServerConfig, bind},
+};
+
+use super::{
+    Refusal,
+    identity::Identity,
+    settings::{Endpoint, Settings},
+    start::die,
+};
+
+/// Messages between two cores that wait to be taken; a full ring holds connections back.
+const BUS_MESSAGES: usize = 1024;
+/// How long a task may run before the executor looks for I/O again.
+const PREEMPT: Duration = Duration::from_millis(1);
+/// glommio's registered buffers, which nothing here uses: its smallest size.
+const GLOMMIO_BYTES: usize = 64 << 10;
+
+/// What the cores tell each other about beginning and ending.
+#[derive(Clone)]
+pub struct Crew(Arc<Steps>);
+
+struct Steps {
+    /// Raised for each core when a step may be complete.
+    signals: Vec<Signal>,
+    /// 1 once the broker shall stop.
+    stop: AtomicUsize,
+    drained: AtomicUsize,
+    stopped: AtomicUsize,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Stop,
+    Drained,
+    Stopped,
+}
+
+impl Crew {
+    pub fn new(cores: usize) -> Result<Crew, Refusal> {
+        let signals = (0..cores).map(|_| Signal::new()).collect::<io::Result<Vec<_>>>();
+        let signals = signals.map_err(|error| Refusal::one(format!("no eventfd for a core: {error}")))?;
+        Ok(Crew(Arc::new(Steps {
+            signals,
+            stop: AtomicUsize::new(0),
+            drained: AtomicUsize::new(0),
+            stopped: AtomicUsize::new(0),
+        })))
+    }
+
+    /// Stops the broker, from any thread.
+    pub fn stop(&self) {
+        self.take(Step::Stop);
+    }
+
+    fn counter(&self, step: Step) -> (&AtomicUsize, usize) {
+        let cores = self.0.signals.len();
+        match step {
+            Step::Stop => (&self.0.stop, 1),
+            Step::Drained => (&self.0.drained, cores),
+            Step::Stopped => (&self.0.stopped, cores),
+        }
+    }
+
+    fn take(&self, step: Step) {
+        self.counter(step).0.fetch_add(1, Ordering::SeqCst);
+        self.0.signals.iter().for_each(Signal::raise);
+    }
+
+    /// Waits until the step is taken by all.
+    async fn wait(&self, core: usize, step: Step) -> io::Result<()> {
+        let (counter, all) = self.counter(step);
+        let signal = &self.0.signals[core];
+        loop {
+            signal.clear();
+            if counter.load(Ordering::SeqCst) >= all {
+                return Ok(());
+            }
+            wait_readable(signal.as_fd()).await?;
+        }
+    }
+}
+
+/// What the cores begin with.
+pub struct Start {
+    pub settings: Settings,
+    pub identity: Identity,
+    pub seeds: Vec<ShardSeed>,
+    pub clock: Clock,
+    pub lock: DirectoryLock,
+    pub crew: Crew,
+}
+
+/// The same for every core.
+struct Plan {
+    settings: Settings,
+    clock: Clock,
+    lock: DirectoryLock,
+    crew: Crew,
+    places: Arc<Places>,
+    /// Where to listen, with ports; and what clients are told.
+    endpoints: Vec<(SocketAddr, Broker)>,
+}
+
+/// Runs all cores until the broker has stopped.
+pub fn run(start: Start) -> Result<(), Refusal> {
+    let Start { settings, identity, seeds, clock, lock, crew } = start;
+    let endpoints = settings.endpoints.iter().map(|endpoint| with_port(endpoint, &settings, &identity));
+    let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
+    let places = places(&settings);
+    let plan = Arc::new(Plan { settings, clock, lock, crew, places, endpoints });
+    let cores = u16::try_from(seeds.len()).unwrap_or(u16::MAX);
+    let ends = bus::mesh(cores, BUS_MESSAGES)
+        .map_err(|error| Refusal::one(format!("the bus between the cores cannot be made: {error}")))?;
+    let (told, ready) = mpsc::channel();
+    let mut threads = Vec::new();
+    for ((seed, bus), cpu) in seeds.into_iter().zip(ends).zip(plan.settings.cpus.clone()) {
+        let (plan, told) = (plan.clone(), told.clone());
+        let thread = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+            .name("core")
+            .spin_before_park(plan.settings.spin)
+            .preempt_timer(PREEMPT)
+            .io_memory(GLOMMIO_BYTES)
+            .spawn(move || serve(plan, seed, bus, told));
+        threads.push(
+            thread.map_err(|error| Refusal::one(format!("the core on CPU {cpu} does not start: {error}")))?,
+        );
+    }
+    drop(told);
+    let mut refused = Vec::new();
+    for _ in 0..threads.len() {
+        match ready.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(sentence)) => refused.push(sentence),
+            Err(_) => refused.push("a core ended before it was ready".to_owned()),
+        }
+    }
+    if !refused.is_empty() {
+        refused.dedup();
+        return Err(Refusal(refused));
+    }
+    for (address, broker) in &plan.endpoints {
+        tracing::info!("listening on {address}, advertised as {}:{}", broker.host.as_str(), broker.port);
+    }
+    for thread in threads {
+        match thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(sentence)) => return Err(Refusal::one(sentence)),
+            Err(error) => return Err(Refusal::one(format!("a core ended with {error}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Port 0 becomes a free one here, so that all cores listen on the same.
+fn with_port(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    identity: &Identity,
+) -> Result<(SocketAddr, Broker), Refusal> {
+    let mut address = endpoint.address;
+    if address.port() == 0 {
+        let free = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
+        address = free.map_err(|error| Refusal::one(format!("{address}: {error}")))?;
+    }
+    let config = &settings.config;
+    let port = if endpoint.advertised_port == 0 { address.port() } else { endpoint.advertised_port };
+    let broker = Broker {
+        cluster_id: identity.cluster_id.as_str().into(),
+        node: NodeId(identity.node.0),
+        host: endpoint.advertised_host.as_str().into(),
+        port,
+        rack: config.rack.as_deref().map(Into::into),
+        auto_create_topics: config.auto_create_topics,
+        delete_topics: config.delete_topics,
+        fetch_bytes_max: u32::try_from(config.fetch_bytes_max).unwrap_or(u32::MAX),
+    };
+    Ok((address, broker))
+}
+
+fn places(settings: &Settings) -> Arc<Places> {
+    let config = &settings.config;
+    let per_ip: HashMap<IpAddr, usize> = config
+        .connections_per_ip_overrides
+        .iter()
+        .filter_map(|(ip, count)| Some((ip.parse().ok()?, *count as usize)))
+        .collect();
+    Places::new(config.connections_max, config.connections_per_ip_max, per_ip)
+}
+
+/// One core's life.
+async fn serve(
+    plan: Arc<Plan>,
+    seed: ShardSeed,
+    bus: BusEndpoint<Message>,
+    told: mpsc::Sender<Result<(), String>>,
+) -> Result<(), String> {
+    let core = seed.config.core;
+    let (node, listeners) = match begin(&plan, seed, bus) {
+        Ok(begun) => begun,
+        Err(sentence) => {
+            let _ = told.send(Err(sentence.clone()));
+            return Err(sentence);
+        }
+    };
+    let turns = glommio::spawn_local({
+        let node = node.clone();
+        async move {
+            match node.run().await {
+                Stopped::Clean => {}
+                // The other cores may wait for this one forever: nothing is left to be drained.
+                Stopped::Failed(sentence) => die(&sentence),
+            }
+        }
+    });
+    let mut servers = Vec::new();
+    let mut tasks = Vec::new();
+    for (listener, broker) in listeners {
+        let config = ServerConfig {
+            request_bytes_max: plan.settings.config.request_bytes_max,
+            idle_ms_max: plan.settings.config.connection_idle_ms_max,
+            memory_bytes: plan.settings.memory_per_core / plan.endpoints.len().max(1) as u64,
+        };
+        let server = Server::new(Api::new(node.clone(), broker), config, plan.places.clone());
+        tasks.push(glommio::spawn_local(server.clone().accept(listener)));
+        tasks.push(glommio::spawn_local(server.clone().sweep()));
+        servers.push(server);
+    }
+    let _ = told.send(Ok(()));
+    end(&plan.crew, core, tasks, &servers, &node, turns)
+        .await
+        .map_err(|error| format!("core {core}: {error}"))
+}
+
+type Begun = (Rc<Node>, Vec<(TcpListener, Broker)>);
+
+fn begin(plan: &Plan, seed: ShardSeed, bus: BusEndpoint<Message>) -> Result<Begun, String> {
+    let core = seed.config.core;
+    let lock = Some(plan.lock.as_fd());
+    let device = Device::open(&plan.settings.ring, &plan.settings.data_dir, lock)
+        .map_err(|error| format!("core {core} cannot open its devices: {error}"))?;
+    let mut listeners = Vec::new();
+    for (address, broker) in &plan.endpoints {
+        let listener = bind(*address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        listeners.push((listener, broker.clone()));
+    }
+    Ok((Node::new(Shard::new(seed), device, bus, plan.clock), listeners))
+}
+
+async fn end(
+    crew: &Crew,
+    core: CoreId,
+    tasks: Vec<glommio::Task<()>>,
+    servers: &[Rc<Server>],
+    node: &Rc<Node>,
+    turns: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let core = usize::from(core.0);
+    crew.wait(core, Step::Stop).await?;
+    for task in tasks {
+        task.cancel().await;
+    }
+    for server in servers {
+        server.drain().await;
+    }
+    crew.take(Step::Drained);
+    crew.wait(core, Step::Drained).await?;
+    node.stop();
+    turns.await;
+    crew.take(Step::Stopped);
+    crew.wait(core, Step::Stopped).await
+}

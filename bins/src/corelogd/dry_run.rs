@@ -1,0 +1,45 @@
+//! `--dry-run`: what the broker would run with, and what the host lacks. Starts nothing.
+
+use std::io::{self, Write};
+
+use engine::{
+    config::{BROKER_KEYS, Layers, Source},
+    io::host::HostReport,
+};
+
+use super::{cpus, settings::Settings, sizes};
+
+pub fn print(settings: &Settings, host: &HostReport, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "data directory   {}", settings.data_dir.display())?;
+    for endpoint in &settings.endpoints {
+        let port =
+            if endpoint.advertised_port == 0 { endpoint.address.port() } else { endpoint.advertised_port };
+        writeln!(
+            out,
+            "listens on       {}, advertised as {}:{port}",
+            endpoint.address, endpoint.advertised_host
+        )?;
+    }
+    let cores = settings.cpus.len();
+    writeln!(out, "cores            {cores}, on CPU {}", cpus::show(&settings.cpus))?;
+    writeln!(out, "memory           {} for each core", sizes::show(settings.memory_per_core))?;
+    writeln!(out, "kernel           Linux {}", host.kernel)?;
+    writeln!(out, "O_DIRECT         {}", if host.direct_io { "yes" } else { "no" })?;
+    writeln!(out, "open files       {}", host.descriptors)?;
+    let layers = Layers { static_broker: &settings.options, ..Layers::EMPTY };
+    writeln!(out, "\noptions ( * given )")?;
+    for key in BROKER_KEYS {
+        let Some(described) = layers.describe_broker(key.name) else { continue };
+        let given = if described.source == Source::Default { ' ' } else { '*' };
+        let value = if key.is_sensitive() { "…".to_owned() } else { described.value.unwrap_or_default() };
+        writeln!(out, "{given} {}={value}", key.name)?;
+    }
+    writeln!(out)?;
+    for warning in &settings.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    for finding in &host.findings {
+        writeln!(out, "{finding}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The way from flags to a broker that serves, and to its end. Runs on the main thread; the cores have their own.
+
+use std::{fs, io, process, sync::Arc, time::Instant};
+
+use engine::{
+    base::NodeId,
+    io::{
+        Clock, Device, RingConfig,
+        host::{self, Severity},
+        lock::{DirectoryLock, LOCK_PATIENCE},
+    },
+    shard::{
+        self, Boot, BootConfig,
+        settings::{BrokerOptions, Budget},
+    },
+};
+use net::server::is_taken;
+
+use super::{
+    Flags, Refusal,
+    cores::{self, Crew},
+    dry_run,
+    identity::{self, Identity},
+    logging,
+    settings::{Endpoint, Settings},
+    signals,
+};
+
+/// A checkpoint this long after the first change that it would save: a restart redoes no more than this.
+const CHECKPOINT_INTERVAL_MS: u64 = 60_000;
+
+/// Runs the broker; the process's exit code.
+pub fn run(flags: &Flags) -> i32 {
+    match try_run(flags) {
+        Ok(()) => 0,
+        Err(Refusal(sentences)) => {
+            for sentence in sentences {
+                eprintln!("corelogd: {sentence}");
+            }
+            1
+        }
+    }
+}
+
+fn try_run(flags: &Flags) -> Result<(), Refusal> {
+    let settings = Settings::resolve(flags)?;
+    logging::start(&flags.log_level, flags.log_format)?;
+    if flags.dry_run {
+        return dry_run(&settings);
+    }
+    // Before any thread exists: all inherit the mask.
+    let blocked =
+        signals::block().map_err(|error| Refusal::one(format!("signals cannot be blocked: {error}")))?;
+    make_directory(&settings)?;
+    check_host(&settings)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    for Endpoint { address, .. } in &settings.endpoints {
+        if is_taken(*address) {
+            return Err(Refusal::one(format!(
+                "another process listens on {address}; stop it, or choose --listen"
+            )));
+        }
+    }
+    let lock = DirectoryLock::acquire(&settings.data_dir, LOCK_PATIENCE)
+        .map_err(|failure| Refusal::one(failure.to_string()))?;
+    let identity = identify(&settings)?;
+    let clock = Clock::start();
+    let boot = boot(&settings, &identity, clock, &lock)?;
+    let crew = Crew::new(settings.cpus.len())?;
+    let stopping = crew.clone();
+    signals::listen(blocked, move |signal| {
+        tracing::info!("{signal}: stopping; a second signal ends the process at once");
+        stopping.stop();
+    })
+    .map_err(|error| Refusal::one(format!("the thread for signals does not start: {error}")))?;
+    cores::run(cores::Start { settings, identity, seeds: boot.seeds, clock, lock, crew })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn dry_run(settings: &Settings) -> Result<(), Refusal> {
+    let host = host::probe(&settings.data_dir);
+    let printed = dry_run::print(settings, &host, &mut io::stdout().lock());
+    printed.map_err(|error| Refusal::one(format!("the report cannot be written: {error}")))?;
+    if host.is_fatal() { Err(Refusal(Vec::new())) } else { Ok(()) }
+}
+
+fn make_directory(settings: &Settings) -> Result<(), Refusal> {
+    let directory = settings.data_dir.display();
+    fs::create_dir_all(&settings.data_dir)
+        .map_err(|error| Refusal::one(format!("the data directory {directory} cannot be made: {error}")))
+}
+
+fn check_host(settings: &Settings) -> Result<(), Refusal> {
+    let host = host::probe(&settings.data_dir);
+    let mut fatal = Vec::new();
+    for finding in host.findings {
+        match finding.severity {
+            Severity::Fatal => fatal.push(finding.sentence),
+            Severity::Warning => tracing::warn!("{}", finding.sentence),
+            Severity::Note => tracing::debug!("{}", finding.sentence),
+        }
+    }
+    if fatal.is_empty() { Ok(()) } else { Err(Refusal(fatal)) }
+}
+
+fn identify(settings: &Settings) -> Result<Identity, Refusal> {
+    if let Some(identity) = identity::read(&settings.data_dir, settings.node)? {
+        return Ok(identity);
+    }
+    let node = settings.node.unwrap_or(NodeId(1));
+    let random = random().map(|bytes| bytes.to_be_bytes());
+    random.and_then(|random| identity::create(&settings.data_dir, node, random)).map_err(|error| {
+        Refusal::one(format!("meta.properties cannot be written in {}: {error}", settings.data_dir.display()))
+    })
+}
+
+fn random() -> io::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(u128::from_be_bytes(bytes))
+}
+
+/// Recovers what the data directory holds, on this thread.
+fn boot(
+    settings: &Settings,
+    identity: &Identity,
+    clock: Clock,
+    lock: &DirectoryLock,
+) -> Result<Boot, Refusal> {
+    use std::os::fd::AsFd;
+
+    let begun = Instant::now();
+    let refusal = |error: io::Error| {
+        Refusal::one(format!("the devices of {} cannot be opened: {error}", settings.data_dir.display()))
+    };
+    let mut device =
+        Device::open(&RingConfig::default(), &settings.data_dir, Some(lock.as_fd())).map_err(refusal)?;
+    let config = BootConfig {
+        options: Arc::new(BrokerOptions {
+            node: identity.node,
+            overrides: settings.options.clone(),
+            partitions_default: settings.config.num_partitions,
+            // A replica more than brokers cannot be placed; Kafka refuses later, and so does the controller.
+            replication_factor_default: i16::try_from(settings.config.default_replication_factor)
+                .unwrap_or(i16::MAX),
+        }),
+        // CPU numbers are below 1024 each, and distinct.
+        cores: u16::try_from(settings.cpus.len()).unwrap_or(u16::MAX),
+        budget: Budget::of(settings.memory_per_core, settings.journal_extents),
+        read_bytes: settings.read_bytes,
+        checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
+        secret_seed: random().map_err(refusal)? as u64,
+        now: clock.now(),
+    };
+    let boot = shard::boot(&mut |ops| device.perform(ops), &config)
+        .map_err(|error| Refusal::one(error.to_string()))?;
+    tracing::info!(
+        "node {} of cluster {}, start {}, {} partitions, ready after {} ms, {} batches redone from the journal",
+        identity.node,
+        identity.cluster_id,
+        boot.incarnation,
+        boot.partitions,
+        begun.elapsed().as_millis(),
+        boot.redone_batches,
+    );
+    Ok(boot)
+}
+
+/// Ends the process for a failure that nothing can go on after.
+pub(super) fn die(sentence: &str) -> ! {
+    tracing::error!("{sentence}");
+    eprintln!("corelogd: {sentence}");
+    process::exit(1)
+}

@@ -1,0 +1,81 @@
+//! ApiVersions (18), versions 0–4 (KIP-511, KIP-584): what this broker speaks, told from the same table that the dispatcher
+//! serves from.
+//!
+//! A version that is not served is answered in version 0 with UNSUPPORTED_VERSION and the ranges, so that a newer client
+//! can come down. No feature is finalized yet; versions 0–3 would leave out features whose minimum is 0.
+
+use engine::error::ErrorCode;
+
+use super::SERVED;
+use crate::wire::{
+    Text,
+    api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse},
+};
+
+pub(super) fn answer(request: &ApiVersionsRequest, version: i16) -> ApiVersionsResponse {
+    // Kafka refuses names that would not do as a metric's label; from version 3 on they are always sent.
+    let names = [&request.client_software_name, &request.client_software_version];
+    if version >= 3 && !names.into_iter().all(is_label) {
+        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
+    }
+    ApiVersionsResponse { api_keys: ranges(), ..Default::default() }
+}
+
+/// For a version that is not served; to be encoded in version 0.
+pub(super) fn unsupported() -> ApiVersionsResponse {
+    ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: ranges(),
+        ..Default::default()
+    }
+}
+
+fn ranges() -> Vec<ApiVersion> {
+    let served = SERVED.iter().map(|api| {
+        let versions = api.advertised();
+        ApiVersion { api_key: api.code(), min_version: *versions.start(), max_version: *versions.end() }
+    });
+    served.collect()
+}
+
+/// Letters, digits, `.` and `-`, with a letter or digit at both ends.
+fn is_label(name: &Text) -> bool {
+    let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        && ends_well(name.chars().next())
+        && ends_well(name.chars().next_back())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(name: &str) -> ApiVersionsRequest {
+        ApiVersionsRequest { client_software_name: name.into(), client_software_version: "2.14.0".into() }
+    }
+
+    #[test]
+    fn every_served_api_is_named_with_its_range() {
+        let response = answer(&request("librdkafka"), 3);
+        assert_eq!(response.error_code, 0);
+        let produce = &response.api_keys[0];
+        assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 13));
+        assert_eq!(response.api_keys.len(), SERVED.len());
+    }
+
+    #[test]
+    fn a_software_name_that_is_no_label_is_refused_from_version_3() {
+        for name in ["", "-x", "x.", "a b", "ü"] {
+            assert_eq!(answer(&request(name), 3).error_code, ErrorCode::InvalidRequest.code(), "{name}");
+            assert_eq!(answer(&request(name), 2).error_code, 0, "{name}");
+        }
+        assert_eq!(answer(&request("apache-kafka-java"), 4).error_code, 0);
+    }
+
+    #[test]
+    fn a_version_too_new_learns_the_ranges() {
+        let response = unsupported();
+        assert_eq!(response.error_code, 35);
+        assert!(response.api_keys.iter().any(|range| range.api_key == 18 && range.max_version == 4));
+    }
+}

@@ -1,0 +1,253 @@
+//! Fetch (1), versions 4–18 (leader epochs: KIP-320; sessions: KIP-227; topic ids: KIP-516).
+//!
+//! Asks each owning core for what is there. If that is less than `min_bytes`, and nothing failed, it waits: a Watch on each
+//! of these cores for its part of what is missing; the first to wake ends the others, and all is fetched again, until
+//! there is enough or `max_wait_ms` has passed. Partitions share `max_bytes` in the order asked; the first with data gives at
+//! least one batch. Fetch sessions are not kept: a request that would open one is answered with session 0, as a broker
+//! without room for sessions does, one that names a session with FETCH_SESSION_ID_NOT_FOUND. The last stable offset is the
+//! high watermark until transactions exist.
+
+use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+
+use engine::{
+    base::{CoreId, Deadline, LeaderEpoch, Offset, PartitionIndex, TopicPartition},
+    controller::Image,
+    error::ErrorCode,
+    record,
+    shard::command::{Command, Fetch, FetchPartition, Fetched, Reply, Watch},
+};
+
+use super::{Api, split::Split};
+use crate::{
+    conn::Answer,
+    limits,
+    wire::{
+        Records,
+        fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData},
+    },
+};
+
+/// A session's first and last epoch: both ask for all that the request names.
+const SESSION_EPOCHS_FULL: [i32; 2] = [0, -1];
+
+/// One partition of the request, in order.
+enum Asked {
+    Core(CoreId, FetchPartition),
+    Refused(ErrorCode),
+}
+
+pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, correlation: i32) -> Answer {
+    if !SESSION_EPOCHS_FULL.contains(&request.session_epoch) {
+        let error_code = ErrorCode::FetchSessionIdNotFound.code();
+        let response = FetchResponse { error_code, ..Default::default() };
+        return super::reply(&response, version, correlation);
+    }
+    let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits::FETCH_WAIT_MS_MAX);
+    let deadline = api.node.now().after_ms(wait_ms);
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
+    let bytes_max = u32::try_from(request.max_bytes).unwrap_or(0).min(api.broker.fetch_bytes_max);
+    let mut bytes_before = None;
+    loop {
+        let asked = api.node.with_image(|image| place(image, &request, version));
+        let fetched = fetch(&api, &asked, bytes_max).await;
+        let bytes: usize = fetched.iter().map(Fetched::bytes).sum();
+        // A Watch that woke without more to read saw something else happen: answer with what there is.
+        let stuck = bytes_before.replace(bytes) == Some(bytes);
+        let enough = bytes >= bytes_min || stuck || wait_ms == 0 || asked.is_empty();
+        if enough || api.node.now().reached(deadline) || !fetched.iter().all(is_at_end) {
+            return super::reply(&respond(&request, fetched, version), version, correlation);
+        }
+        watch(&api, &asked, &fetched, bytes_min - bytes, deadline).await;
+    }
+}
+
+/// Is there nothing to read behind what was fetched, and no error to tell?
+fn is_at_end(fetched: &Fetched) -> bool {
+    let next = fetched.records.last().and_then(|records| record::headers(records).last());
+    fetched.error == ErrorCode::None
+        && next.is_none_or(|(_, header)| header.next_offset() >= fetched.high_watermark)
+}
+
+fn place(image: &Image, request: &FetchRequest, version: i16) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    for topic in &request.topics {
+        let (found, unknown) = if version >= 13 {
+            (image.topic_by_id(topic.topic_id), ErrorCode::UnknownTopicId)
+        } else {
+            (image.topic(&topic.topic), ErrorCode::UnknownTopicOrPartition)
+        };
+        for partition in &topic.partitions {
+            let index = PartitionIndex(partition.partition);
+            asked.push(match found.map(|topic| (topic.id, topic.partition(index))) {
+                None => Asked::Refused(unknown),
+                Some((_, None)) => Asked::Refused(ErrorCode::UnknownTopicOrPartition),
+                Some((topic, Some(image))) => Asked::Core(
+                    image.core,
+                    FetchPartition {
+                        partition: TopicPartition { topic, partition: index },
+                        offset: Offset(partition.fetch_offset),
+                        bytes_max: u32::try_from(partition.partition_max_bytes).unwrap_or(0),
+                        leader_epoch: (partition.current_leader_epoch >= 0)
+                            .then_some(LeaderEpoch(partition.current_leader_epoch)),
+                    },
+                ),
+            });
+        }
+    }
+    asked
+}
+
+/// What is there now, in the order asked.
+async fn fetch(api: &Rc<Api>, asked: &[Asked], bytes_max: u32) -> Vec<Fetched> {
+    let mut split = Split::default();
+    for partition in asked {
+        match partition {
+            Asked::Core(core, partition) => split.push(*core, partition.clone()),
+            Asked::Refused(_) => split.skip(),
+        }
+    }
+    let (groups, order) = split.take();
+    let cores = groups.len();
+    let calls: Vec<_> = groups
+        .into_iter()
+        .map(|(core, partitions)| api.node.call(core, Command::Fetch(Fetch { partitions, bytes_max })))
+        .collect();
+    let mut answers = Vec::with_capacity(cores);
+    for call in calls {
+        let Reply::Fetched(fetched) = call.await else { unreachable!("a Fetch is answered with Fetched") };
+        answers.push(fetched);
+    }
+    let mut fetched: Vec<Fetched> = order
+        .restore(answers)
+        .zip(asked)
+        .map(|(fetched, asked)| match (fetched, asked) {
+            (Some(fetched), _) => fetched,
+            (None, Asked::Refused(error)) => refused(*error),
+            (None, Asked::Core(..)) => refused(ErrorCode::UnknownServerError),
+        })
+        .collect();
+    if cores > 1 {
+        share(&mut fetched, bytes_max as usize);
+    }
+    fetched
+}
+
+/// Each core has kept to `bytes_max` by itself; together they may have exceeded it. What comes later in the request goes.
+fn share(fetched: &mut [Fetched], bytes_max: usize) {
+    let mut bytes = 0;
+    for partition in fetched {
+        let kept = partition.records.iter().take_while(|records| {
+            let fits = bytes == 0 || bytes + records.len() <= bytes_max;
+            bytes += if fits { records.len() } else { 0 };
+            fits
+        });
+        let kept = kept.count();
+        if kept < partition.records.len() {
+            partition.records.truncate(kept);
+            // Nothing more goes in, or a later batch would take the place of an earlier one.
+            bytes = bytes.max(bytes_max).max(1);
+        }
+    }
+}
+
+/// Waits until one core has its part of the missing bytes, or until the deadline.
+async fn watch(api: &Rc<Api>, asked: &[Asked], fetched: &[Fetched], missing: usize, deadline: Deadline) {
+    let mut split = Split::default();
+    for (asked, fetched) in asked.iter().zip(fetched) {
+        if let Asked::Core(core, partition) = asked {
+            // Everything up to there was returned; an offset beyond it was an error.
+            split.push(*core, (partition.partition, fetched.high_watermark.max(partition.offset)));
+        }
+    }
+    let (groups, _) = split.take();
+    let share = missing.div_ceil(groups.len().max(1)).max(1);
+    let bytes_min = u32::try_from(share).unwrap_or(u32::MAX);
+    let mut calls: Vec<_> = groups
+        .into_iter()
+        .map(|(core, partitions)| {
+            api.node.call(core, Command::Watch(Watch { partitions, bytes_min, deadline }))
+        })
+        .collect();
+    // Dropping the other calls cancels their Watches.
+    poll_fn(|cx| {
+        let woken = calls.iter_mut().any(|call| Pin::new(call).poll(cx).is_ready());
+        if woken || calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await
+}
+
+fn refused(error: ErrorCode) -> Fetched {
+    let none = Offset(-1);
+    Fetched { error, high_watermark: none, last_stable: none, log_start: none, records: Vec::new() }
+}
+
+fn respond(request: &FetchRequest, fetched: Vec<Fetched>, _version: i16) -> FetchResponse {
+    let read_committed = request.isolation_level == 1;
+    let mut fetched = fetched.into_iter();
+    let mut responses = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let partitions = topic.partitions.iter().zip(&mut fetched).map(|(asked, fetched)| PartitionData {
+            partition_index: asked.partition,
+            error_code: fetched.error.code(),
+            high_watermark: fetched.high_watermark.0,
+            last_stable_offset: fetched.last_stable.0,
+            log_start_offset: fetched.log_start.0,
+            aborted_transactions: read_committed.then(Vec::new),
+            records: Some(fetched.records.into_iter().collect::<Records>()),
+            ..Default::default()
+        });
+        responses.push(FetchableTopicResponse {
+            topic: topic.topic.clone(),
+            topic_id: topic.topic_id,
+            partitions: partitions.collect(),
+        });
+    }
+    FetchResponse { responses, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::fetch::FetchTopic;
+    use bytes::Bytes;
+
+    fn fetched(sizes: &[usize]) -> Fetched {
+        let records = sizes.iter().map(|size| Bytes::from(vec![0; *size])).collect();
+        Fetched { error: ErrorCode::None, records, ..refused(ErrorCode::None) }
+    }
+
+    fn kept(partitions: &[&[usize]], bytes_max: usize) -> Vec<Vec<usize>> {
+        let mut partitions: Vec<Fetched> = partitions.iter().map(|sizes| fetched(sizes)).collect();
+        share(&mut partitions, bytes_max);
+        partitions.iter().map(|p| p.records.iter().map(Bytes::len).collect()).collect()
+    }
+
+    #[test]
+    fn partitions_share_the_limit_in_the_order_asked() {
+        assert_eq!(kept(&[&[10, 10], &[10]], 30), [vec![10, 10], vec![10]]);
+        assert_eq!(kept(&[&[10, 10], &[10]], 29), [vec![10, 10], vec![]]);
+        assert_eq!(kept(&[&[10, 10], &[5]], 15), [vec![10], vec![]]);
+    }
+
+    #[test]
+    fn the_first_batch_goes_out_whatever_its_size() {
+        assert_eq!(kept(&[&[], &[100, 1], &[1]], 10), [vec![], vec![100], vec![]]);
+        assert_eq!(kept(&[&[100], &[1]], 0), [vec![100], vec![]]);
+    }
+
+    #[test]
+    fn an_unknown_topic_is_answered_in_kafkas_words() {
+        let partition = crate::wire::fetch::FetchPartition::default();
+        let topic = FetchTopic { topic: "orders".into(), partitions: vec![partition], ..Default::default() };
+        let request = FetchRequest { topics: vec![topic], isolation_level: 1, ..Default::default() };
+        for (version, expected) in [(12, ErrorCode::UnknownTopicOrPartition), (13, ErrorCode::UnknownTopicId)]
+        {
+            let asked = place(&Image::default(), &request, version);
+            assert!(matches!(asked[..], [Asked::Refused(error)] if error == expected));
+            let response = respond(&request, vec![refused(expected)], version);
+            let partition = &response.responses[0].partitions[0];
+            assert_eq!(partition.error_code, expected.code());
+            assert_eq!(partition.aborted_transactions, Some(vec![]));
+        }
+    }
+}

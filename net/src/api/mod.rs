@@ -1,0 +1,168 @@
+//! The APIs, one file each: versions, behaviour and KIPs on top, then the handler. This file finds the handler for a frame.
+//! Lives on the connection's core; whatever belongs to another core is asked of it through the node.
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod split;
+
+use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, task::Waker};
+
+use bytes::Bytes;
+use engine::{
+    base::{CoreId, NodeId, TopicId},
+    controller::{Instruction, Outcome, topic_id_from_random},
+    error::{ErrorCode, Refusal},
+    shard::command::{Command, Reply},
+};
+
+use crate::{
+    conn::{Answer, Serve, Started},
+    node::Node,
+    wire::{ApiKey, Message, Reader, RequestHeader, Text, WireError, response_frame},
+};
+use init_producer_id::ProducerIds;
+
+/// What is served, and so what ApiVersions tells. The codec knows more.
+const SERVED: &[ApiKey] = &[
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::Metadata,
+    ApiKey::FindCoordinator,
+    ApiKey::ApiVersions,
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::InitProducerId,
+];
+
+/// Metadata is decided on this core.
+const CONTROLLER: CoreId = CoreId(0);
+
+/// What this broker tells about itself, and the options that bind handlers. Fixed at start.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    /// From meta.properties.
+    pub cluster_id: Text,
+    pub node: NodeId,
+    /// Where clients shall connect (`advertised.listeners`).
+    pub host: Text,
+    pub port: u16,
+    /// `broker.rack`
+    pub rack: Option<Text>,
+    /// `auto.create.topics.enable`
+    pub auto_create_topics: bool,
+    /// `delete.topic.enable`
+    pub delete_topics: bool,
+    /// `fetch.max.bytes`
+    pub fetch_bytes_max: u32,
+}
+
+/// The handlers of one core.
+pub struct Api {
+    node: Rc<Node>,
+    broker: Broker,
+    producer_ids: RefCell<ProducerIds>,
+}
+
+impl Api {
+    pub fn new(node: Rc<Node>, broker: Broker) -> Rc<Api> {
+        Rc::new(Api { node, broker, producer_ids: RefCell::default() })
+    }
+
+    async fn control(&self, instruction: Instruction) -> Outcome {
+        match self.node.call(CONTROLLER, Command::Control(instruction)).await {
+            Reply::Controlled(outcome) => outcome,
+            _ => Outcome::Refused(Refusal::new(
+                ErrorCode::UnknownServerError,
+                "The controller gave no outcome.",
+            )),
+        }
+    }
+
+    fn random_topic_id(&self) -> TopicId {
+        topic_id_from_random(self.node.random())
+    }
+
+    fn dispatch(self: &Rc<Self>, request: Bytes) -> Result<Started, String> {
+        let mut reader = Reader::new(request);
+        let header = RequestHeader::decode(&mut reader)
+            .map_err(|error| format!("a malformed request header: {error}"))?;
+        let RequestHeader { api_version: version, correlation_id: correlation, .. } = header;
+        let Some(key) = header.api() else {
+            return Err(format!("API key {} is not served here", header.api_key));
+        };
+        if !key.serves(version) {
+            if key == ApiKey::ApiVersions {
+                return Ok(Started::Ready(reply(&api_versions::unsupported(), 0, correlation)));
+            }
+            return Err(format!("version {version} of {} is not served here", key.name()));
+        }
+        let started = match key {
+            ApiKey::ApiVersions => read(reader, version)
+                .map(|request| ready(&api_versions::answer(&request, version), version, correlation)),
+            ApiKey::FindCoordinator => read(reader, version)
+                .map(|request| ready(&find_coordinator::answer(request, version), version, correlation)),
+            ApiKey::Produce => read(reader, version)
+                .map(|request| running(produce::handle(self.clone(), request, version, correlation))),
+            ApiKey::Fetch => read(reader, version)
+                .map(|request| running(fetch::handle(self.clone(), request, version, correlation))),
+            ApiKey::ListOffsets => read(reader, version)
+                .map(|request| running(list_offsets::handle(self.clone(), request, version, correlation))),
+            ApiKey::Metadata => read(reader, version)
+                .map(|request| later(metadata::handle(self.clone(), request, version), version, correlation)),
+            ApiKey::CreateTopics => read(reader, version)
+                .map(|request| later(create_topics::handle(self.clone(), request), version, correlation)),
+            ApiKey::DeleteTopics => read(reader, version).map(|request| {
+                later(delete_topics::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::InitProducerId => read(reader, version)
+                .map(|request| later(init_producer_id::handle(self.clone(), request), version, correlation)),
+            _ => return Err(format!("{} is not served here", key.name())),
+        };
+        started.map_err(|error| format!("a malformed {} request of version {version}: {error}", key.name()))
+    }
+}
+
+impl Serve for Api {
+    fn start(self: &Rc<Self>, _peer: SocketAddr, request: Bytes) -> Started {
+        self.dispatch(request).unwrap_or_else(|reason| Started::Ready(Answer::Close(reason)))
+    }
+
+    fn admits(&self, waker: &Waker) -> bool {
+        self.node.admits(waker)
+    }
+
+    fn mono_ns(&self) -> u64 {
+        self.node.now().mono_ns
+    }
+}
+
+fn read<M: Message>(mut reader: Reader, version: i16) -> Result<M, WireError> {
+    M::decode(&mut reader, version)
+}
+
+fn reply<M: Message>(response: &M, version: i16, correlation: i32) -> Answer {
+    match response_frame(response, version, correlation) {
+        Ok(slices) => Answer::Reply(slices),
+        Err(error) => Answer::Close(format!("the answer to {} cannot be written: {error}", M::API.name())),
+    }
+}
+
+fn ready<M: Message>(response: &M, version: i16, correlation: i32) -> Started {
+    Started::Ready(reply(response, version, correlation))
+}
+
+fn running(answer: impl Future<Output = Answer> + 'static) -> Started {
+    Started::Running(Box::pin(answer))
+}
+
+fn later<M: Message>(response: impl Future<Output = M> + 'static, version: i16, correlation: i32) -> Started {
+    running(async move { reply(&response.await, version, correlation) })
+}

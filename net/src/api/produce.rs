@@ -1,0 +1,261 @@
+//! Produce (0), versions 3–13 (errors per record: KIP-467; topic ids: KIP-516). 0–2 are advertised and refused, as in
+//! Kafka: the old message sets are gone.
+//!
+//! Splits the request by owning core, in its first poll: so batches of one connection reach a partition in the order
+//! sent. Answers in the order asked. With acks=0 nothing is sent; an error then closes the connection, so that the
+//! producer learns of it. Transactional ids are refused until transactions exist. Records stay slices of the frame.
+
+use std::rc::Rc;
+
+use engine::{
+    base::{Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
+    controller::{Image, TopicImage},
+    error::{ErrorCode, Refusal},
+    shard::command::{Acks, Command, Produce, ProducePartition, Produced, Reply},
+};
+
+use super::{Api, split::Split};
+use crate::{
+    conn::Answer,
+    wire::{
+        Text,
+        produce::{
+            PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+            TopicProduceData, TopicProduceResponse,
+        },
+    },
+};
+
+/// A topic of the request, as the answer needs it.
+struct Asked {
+    name: Text,
+    topic_id: TopicId,
+    partitions: Vec<AskedPartition>,
+}
+
+struct AskedPartition {
+    index: i32,
+    /// Set where no core is asked.
+    refusal: Option<Refusal>,
+}
+
+pub(super) async fn handle(api: Rc<Api>, request: ProduceRequest, version: i16, correlation: i32) -> Answer {
+    let silent = request.acks == 0;
+    let (split, asked) = match acks(&request) {
+        Ok(acks) => {
+            let placed = api.node.with_image(|image| place(image, request.topic_data, version));
+            let (groups, order) = placed.0.take();
+            let calls: Vec<_> = groups
+                .into_iter()
+                .map(|(core, partitions)| api.node.call(core, Command::Produce(Produce { acks, partitions })))
+                .collect();
+            let mut produced = Vec::with_capacity(calls.len());
+            for call in calls {
+                let Reply::Produced(answers) = call.await else {
+                    unreachable!("a Produce is answered with Produced")
+                };
+                produced.push(answers);
+            }
+            (order.restore(produced).collect(), placed.1)
+        }
+        Err(refusal) => (Vec::new(), refuse(request.topic_data, &refusal)),
+    };
+    let (response, failure) = respond(asked, split);
+    match failure {
+        Some(code) if silent => Answer::Close(format!("a produce request with acks=0 failed: {code}")),
+        None if silent => Answer::Silent,
+        _ => super::reply(&response, version, correlation),
+    }
+}
+
+/// What the whole request is refused for.
+fn acks(request: &ProduceRequest) -> Result<Acks, Refusal> {
+    if request.transactional_id.is_some() {
+        return Err(Refusal::new(
+            ErrorCode::TransactionalIdAuthorizationFailed,
+            "This broker does not serve transactions yet.",
+        ));
+    }
+    match request.acks {
+        0 => Ok(Acks::None),
+        1 => Ok(Acks::Leader),
+        -1 => Ok(Acks::All),
+        other => Err(Refusal::new(
+            ErrorCode::InvalidRequiredAcks,
+            format!("acks is {other}; allowed are 0, 1 and -1 (all)."),
+        )),
+    }
+}
+
+fn refuse(topics: Vec<TopicProduceData>, refusal: &Refusal) -> Vec<Asked> {
+    let partition =
+        |data: PartitionProduceData| AskedPartition { index: data.index, refusal: Some(refusal.clone()) };
+    let topic = |data: TopicProduceData| Asked {
+        name: data.name,
+        topic_id: data.topic_id,
+        partitions: data.partition_data.into_iter().map(partition).collect(),
+    };
+    topics.into_iter().map(topic).collect()
+}
+
+/// Each partition to the core that owns it, or its refusal.
+fn place(
+    image: &Image,
+    topics: Vec<TopicProduceData>,
+    version: i16,
+) -> (Split<ProducePartition>, Vec<Asked>) {
+    let mut split = Split::default();
+    let mut asked = Vec::with_capacity(topics.len());
+    for TopicProduceData { name, topic_id, partition_data } in topics {
+        let (topic, unknown) = if version >= 13 {
+            (image.topic_by_id(topic_id), ErrorCode::UnknownTopicId)
+        } else {
+            (image.topic(&name), ErrorCode::UnknownTopicOrPartition)
+        };
+        let mut partitions = Vec::with_capacity(partition_data.len());
+        for data in partition_data {
+            let index = data.index;
+            let refusal = match place_partition(topic.map(AsRef::as_ref), data, unknown, version) {
+                Ok((core, partition)) => {
+                    split.push(core, partition);
+                    None
+                }
+                Err(refusal) => {
+                    split.skip();
+                    Some(refusal)
+                }
+            };
+            partitions.push(AskedPartition { index, refusal });
+        }
+        asked.push(Asked { name, topic_id, partitions });
+    }
+    (split, asked)
+}
+
+fn place_partition(
+    topic: Option<&TopicImage>,
+    data: PartitionProduceData,
+    unknown: ErrorCode,
+    version: i16,
+) -> Result<(engine::base::CoreId, ProducePartition), Refusal> {
+    let index = PartitionIndex(data.index);
+    let topic = topic.ok_or_else(|| Refusal::new(unknown, "This broker has no such topic."))?;
+    let partition = topic.partition(index).ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::UnknownTopicOrPartition,
+            format!("Topic {} has no partition {index}.", topic.name),
+        )
+    })?;
+    let records = data.records.filter(|records| !records.is_empty()).ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::InvalidRecord,
+            format!(
+                "Produce requests with version {version} must have exactly one record batch per partition."
+            ),
+        )
+    })?;
+    let partition_id = TopicPartition { topic: topic.id, partition: index };
+    Ok((partition.core, ProducePartition { partition: partition_id, records: records.into_bytes() }))
+}
+
+/// The answer, and the first error in it. `produced`: one for each partition in order; none where no core was asked.
+fn respond(asked: Vec<Asked>, produced: Vec<Option<Produced>>) -> (ProduceResponse, Option<ErrorCode>) {
+    let mut failure = None;
+    let mut produced = produced.into_iter();
+    let mut responses = Vec::with_capacity(asked.len());
+    for Asked { name, topic_id, partitions } in asked {
+        let mut partition_responses = Vec::with_capacity(partitions.len());
+        for AskedPartition { index, refusal } in partitions {
+            let answer = produced.next().flatten();
+            let produced = match refusal {
+                Some(refusal) => failed(refusal),
+                None => answer.unwrap_or_else(|| {
+                    failed(Refusal::new(
+                        ErrorCode::UnknownServerError,
+                        "The partition's core gave no answer.",
+                    ))
+                }),
+            };
+            if produced.error != ErrorCode::None {
+                failure.get_or_insert(produced.error);
+            }
+            partition_responses.push(PartitionProduceResponse {
+                index,
+                error_code: produced.error.code(),
+                base_offset: produced.base_offset.0,
+                log_append_time_ms: produced.append_time.0,
+                log_start_offset: produced.log_start.0,
+                error_message: produced.message.map(Text::from),
+                ..Default::default()
+            });
+        }
+        responses.push(TopicProduceResponse { name, topic_id, partition_responses });
+    }
+    (ProduceResponse { responses, ..Default::default() }, failure)
+}
+
+fn failed(refusal: Refusal) -> Produced {
+    Produced {
+        error: refusal.code,
+        message: Some(refusal.message),
+        base_offset: Offset(-1),
+        append_time: Timestamp::NONE,
+        log_start: Offset(-1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn request(acks: i16, indexes: &[i32]) -> ProduceRequest {
+        let records = Some(Bytes::from_static(b"batch").into());
+        let partition = |index: &i32| PartitionProduceData { index: *index, records: records.clone() };
+        let topic = TopicProduceData {
+            name: "orders".into(),
+            partition_data: indexes.iter().map(partition).collect(),
+            ..Default::default()
+        };
+        ProduceRequest { acks, topic_data: vec![topic], ..Default::default() }
+    }
+
+    #[test]
+    fn only_three_kinds_of_acks_are_accepted() {
+        for (wire, expected) in [(0, Acks::None), (1, Acks::Leader), (-1, Acks::All)] {
+            assert_eq!(acks(&request(wire, &[0])), Ok(expected));
+        }
+        for wire in [-2, 2, i16::MAX] {
+            assert_eq!(acks(&request(wire, &[0])).unwrap_err().code, ErrorCode::InvalidRequiredAcks);
+        }
+    }
+
+    #[test]
+    fn a_transactional_id_is_refused_for_good() {
+        let transactional = ProduceRequest { transactional_id: Some("t".into()), ..request(-1, &[0]) };
+        assert_eq!(acks(&transactional).unwrap_err().code, ErrorCode::TransactionalIdAuthorizationFailed);
+    }
+
+    #[test]
+    fn an_unknown_topic_is_answered_per_partition_in_kafkas_words() {
+        for (version, expected) in [(12, ErrorCode::UnknownTopicOrPartition), (13, ErrorCode::UnknownTopicId)]
+        {
+            let (split, asked) = place(&Image::default(), request(1, &[3, 1]).topic_data, version);
+            assert_eq!(split.take().0.len(), 0);
+            let (response, failure) = respond(asked, vec![None, None]);
+            assert_eq!(failure, Some(expected));
+            let answers = &response.responses[0].partition_responses;
+            let answers: Vec<(i32, i16)> = answers.iter().map(|p| (p.index, p.error_code)).collect();
+            assert_eq!(answers, [(3, expected.code()), (1, expected.code())]);
+        }
+    }
+
+    #[test]
+    fn a_core_that_gives_no_answer_is_an_error_and_not_a_success() {
+        let refusal = Refusal::new(ErrorCode::None, "");
+        let mut asked = refuse(request(1, &[0]).topic_data, &refusal);
+        asked[0].partitions[0].refusal = None;
+        let (_, failure) = respond(asked, vec![]);
+        assert_eq!(failure, Some(ErrorCode::UnknownServerError));
+    }
+}

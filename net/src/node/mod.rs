@@ -1,0 +1,147 @@
+//! One core's shard and what connects it to the world: the device, the bus, the calls in flight. Lives on one core.
+//!
+//! Handlers ask with `call`; one task, `run`, turns the shard. Everything else is synchronous, and no borrow of the shard
+//! lasts across a wait. Calls made by several connections in one round of the executor share one turn: the first of them
+//! schedules it behind all tasks that are already runnable. A panic inside the shard would leave half a transition behind:
+//! it aborts the process.
+
+mod calls;
+mod turn;
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use engine::{
+    base::{CoreId, Now},
+    bus::Endpoint,
+    controller::Image,
+    io::{Clock, Device},
+    shard::{
+        Shard,
+        command::{CallId, Command, Message, Reply},
+    },
+};
+
+use calls::Calls;
+pub use turn::Stopped;
+use turn::{Alarm, Batches};
+
+pub struct Node {
+    core: CoreId,
+    clock: Clock,
+    shard: RefCell<Shard>,
+    device: RefCell<Device>,
+    bus: RefCell<Endpoint<Message>>,
+    calls: RefCell<Calls>,
+    alarm: Alarm,
+    batches: RefCell<Batches>,
+    stopping: Cell<bool>,
+    /// Connections that read no request until the bus has room.
+    waiting_for_bus: RefCell<Vec<Waker>>,
+}
+
+impl Node {
+    pub fn new(shard: Shard, device: Device, bus: Endpoint<Message>, clock: Clock) -> Rc<Node> {
+        Rc::new(Node {
+            core: shard.core(),
+            clock,
+            shard: RefCell::new(shard),
+            device: RefCell::new(device),
+            bus: RefCell::new(bus),
+            calls: RefCell::default(),
+            alarm: Alarm::default(),
+            batches: RefCell::default(),
+            stopping: Cell::new(false),
+            waiting_for_bus: RefCell::default(),
+        })
+    }
+
+    pub fn core(&self) -> CoreId {
+        self.core
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Looks at the metadata as this core knows it. Not the `Arc`: its count would be a cache line that all cores share.
+    pub fn with_image<T>(&self, look: impl FnOnce(&Image) -> T) -> T {
+        look(self.shard.borrow().image())
+    }
+
+    /// Asks a core, at once: commands to one core arrive in the order of the calls, whenever the answers are awaited.
+    /// A call that is dropped is not undone, except a Watch, which ends.
+    pub fn call(self: &Rc<Self>, core: CoreId, command: Command) -> Call {
+        let number = self.calls.borrow_mut().open();
+        let is_watch = matches!(command, Command::Watch(_));
+        self.send(core, number, command);
+        Call { node: self.clone(), core, number, is_watch }
+    }
+
+    /// May another request start? If not, `waker` is woken when it may: messages wait for room on the bus.
+    pub fn admits(&self, waker: &Waker) -> bool {
+        if !self.bus.borrow().is_congested() {
+            return true;
+        }
+        self.waiting_for_bus.borrow_mut().push(waker.clone());
+        // The turn looks whether there is room again.
+        self.alarm.ring();
+        false
+    }
+
+    /// Random bytes of the kernel.
+    pub fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // Fails only on kernels without getrandom(2), long before the first that io_uring runs on.
+        getrandom::fill(&mut bytes).expect("the kernel has random bytes");
+        bytes
+    }
+
+    /// Calls that wait for their Reply.
+    pub fn calls_in_flight(&self) -> usize {
+        self.calls.borrow().len()
+    }
+
+    fn send(&self, core: CoreId, number: u64, command: Command) {
+        let call = CallId { origin: self.core, number };
+        if core == self.core {
+            let now = self.clock.now();
+            let _guard = turn::AbortOnPanic;
+            self.shard.borrow_mut().handle(now, call, command);
+        } else {
+            self.bus.borrow_mut().send_or_queue(core, Message::Command(call, command));
+        }
+        self.alarm.ring();
+    }
+}
+
+/// A Command on its way to its Reply.
+pub struct Call {
+    node: Rc<Node>,
+    core: CoreId,
+    number: u64,
+    is_watch: bool,
+}
+
+impl Future for Call {
+    type Output = Reply;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        self.node.calls.borrow_mut().poll(self.number, cx)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let waited = self.node.calls.borrow_mut().close(self.number);
+        if waited && self.is_watch {
+            let watch = CallId { origin: self.node.core, number: self.number };
+            self.node.send(self.core, self.number, Command::Cancel(watch));
+        }
+    }
+}
