@@ -3,8 +3,8 @@
 //! Layers, lower first; a module imports lower layers only (`bins/tests/tidy.rs` checks it):
 //! 0 `wire limits` · 1 `conn node peer client` · 2 `api` · 3 `server`.
 
-pub mod client;
 pub mod api;
+pub mod client;
 pub mod conn;
 pub mod limits;
 pub mod node;
