@@ -3,3 +3,4 @@
 pub mod devices;
 pub mod messages;
 pub mod record;
+pub mod wire;

@@ -47,7 +47,8 @@ pub fn run(time: Duration) -> Vec<Line> {
     lines
 }
 
-fn measure<T>(name: String, bytes: usize, time: Duration, mut work: impl FnMut() -> T) -> Line {
+/// How long one round of `work` takes, over at least `time`.
+pub fn measure<T>(name: String, bytes: usize, time: Duration, mut work: impl FnMut() -> T) -> Line {
     black_box(work());
     let start = Instant::now();
     let mut rounds = 0;
