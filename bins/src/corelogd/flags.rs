@@ -16,7 +16,9 @@ pub enum LogFormat {
 
 /// Corelog, a distributed log that speaks Kafka's protocol: the broker.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "corelogd", version)]
+#[command(name = "corelogd", version, args_override_self = true)]
+///
+/// A flag that is given twice counts as given last.
 pub struct Flags {
     /// Where everything is stored; made if it is not there [default: log.dirs, or ./data]
     #[arg(long, value_name = "DIR")]

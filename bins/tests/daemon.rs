@@ -1,0 +1,102 @@
+//! How corelogd starts and ends: what it refuses and in which words, what a signal does, what a restart finds.
+
+mod broker;
+
+use std::{fs, process::Command};
+
+use broker::{start, try_start};
+use net::wire::{
+    create_topics::{CreatableTopic, CreateTopicsRequest},
+    metadata::MetadataRequest,
+};
+use nix::sys::signal::Signal;
+
+#[test]
+fn a_restart_finds_what_was_there_with_any_number_of_cores() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = start(directory.path(), &[]);
+    let topic = CreatableTopic {
+        name: "kept".into(),
+        num_partitions: 5,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let created = broker.ask(&CreateTopicsRequest { topics: vec![topic], ..Default::default() }, 7);
+    assert_eq!(created.topics[0].error_code, 0);
+    let cluster = broker.ask(&MetadataRequest { topics: None, ..Default::default() }, 12).cluster_id;
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.wait().code(), Some(0));
+
+    let broker = start(directory.path(), &[]);
+    let metadata = broker.ask(&MetadataRequest { topics: None, ..Default::default() }, 12);
+    assert_eq!(metadata.cluster_id, cluster);
+    assert_eq!(metadata.topics[0].topic_id, created.topics[0].topic_id);
+    assert_eq!(metadata.topics[0].partitions.len(), 5);
+}
+
+#[test]
+fn a_stop_is_clean_with_connections_open_and_requests_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = start(directory.path(), &[]);
+    let _idle = broker.connect();
+    broker.signal(Signal::SIGINT);
+    assert_eq!(broker.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_broker_on_the_same_directory_or_port_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &[]);
+    let said = try_start(directory.path(), &[]).err().expect("one broker per directory");
+    assert!(said.contains("in use by another process"), "{said}");
+    let output = Command::new(env!("CARGO_BIN_EXE_corelogd"))
+        .arg("--data-dir")
+        .arg(other.path())
+        .args(["--listen", &broker.address.to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("another process listens on"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_directory_of_a_newer_version_or_of_another_broker_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let meta = directory.path().join("meta.properties");
+    for (text, expected) in [
+        ("version=1\ncluster.id=x\nnode.id=1\ncorelog.version=99\n", "newer Corelog"),
+        ("version=1\ncluster.id=x\nnode.id=1\n", "Apache Kafka"),
+    ] {
+        fs::write(&meta, text).unwrap();
+        let said = try_start(directory.path(), &[]).err().expect("a refusal");
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(fs::read_to_string(&meta).unwrap(), text);
+    }
+}
+
+#[test]
+fn wrong_options_are_all_named_before_anything_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let said = try_start(&missing, &["-o", "num.partitons=3", "--cores", "0,0"]).err().expect("a refusal");
+    assert!(said.contains("num.partitions") && said.contains("CPU 0 twice"), "{said}");
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_dry_run_tells_what_would_run_and_starts_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let output = Command::new(env!("CARGO_BIN_EXE_corelogd"))
+        .arg("--data-dir")
+        .arg(&missing)
+        .args(["--dry-run", "--cores", "0", "-o", "num.partitions=3"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("* num.partitions=3"), "{said}");
+    assert!(said.contains("Linux"), "{said}");
+    assert!(!missing.exists());
+}
