@@ -9,6 +9,7 @@ use std::slice;
 
 use bytes::Bytes;
 
+use super::pool;
 use crate::limits::BLOCK_BYTES;
 
 /// A growable byte buffer whose memory is aligned to `BLOCK_BYTES` and whose capacity is a multiple of it.
@@ -135,8 +136,14 @@ impl AlignedBuf {
 
     fn reallocate(&mut self, capacity: usize) {
         let Some(capacity) = capacity.checked_next_multiple_of(BLOCK_BYTES) else { capacity_overflow() };
+        let capacity = pool::class(capacity).next_multiple_of(BLOCK_BYTES);
         let wanted = layout(capacity);
         let start = if self.capacity == 0 {
+            if let Some(start) = pool::take(capacity) {
+                self.start = start;
+                self.capacity = capacity;
+                return;
+            }
             // SAFETY: the size is not zero: callers ask for at least one byte.
             unsafe { alloc::alloc(wanted) }
         } else {
@@ -174,7 +181,7 @@ fn capacity_overflow() -> ! {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        if self.capacity > 0 {
+        if self.capacity > 0 && !pool::give(self.start, self.capacity) {
             // SAFETY: the memory was allocated with this layout and nobody borrows it any more.
             unsafe { alloc::dealloc(self.start.as_ptr(), layout(self.capacity)) };
         }

@@ -44,3 +44,9 @@ const _: () = {
     // A piece must fit its cap, or nothing but the exception for an idle lane would let it through.
     assert!(PIECE_BYTES <= BACKGROUND_BYTES_IN_FLIGHT && PIECE_BYTES <= BULK_BYTES_IN_FLIGHT);
 };
+
+/// Aligned memory of these sizes is kept when it is freed: smaller is cheap to allocate, larger is rare.
+pub const POOLED_BYTES_MIN: usize = 64 << 10;
+pub const POOLED_BYTES_MAX: usize = 2 << 20;
+/// What one thread keeps of it.
+pub const POOL_BYTES_MAX: usize = 16 << 20;

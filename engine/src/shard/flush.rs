@@ -62,6 +62,8 @@ struct SegmentWriter {
     /// Where `buffer` goes; a multiple of the block size.
     position: u64,
     buffer: AlignedBuf,
+    /// What is still to come, at most: sizes the buffers.
+    bytes_left: usize,
     pushed: bool,
 }
 
@@ -275,6 +277,8 @@ fn build_writes(partition: &Partition, job: &mut FlushJob) -> (Vec<Op>, Log, Byt
     let mut entries = EntryWriter::new(directory.clone(), log.active());
     let mut writer = SegmentWriter::new(directory, log.active(), &partition.tail);
     let first = partition.cache_index(log.next());
+    let batches = partition.cache.iter().skip(first).take_while(|batch| batch.next <= job.target);
+    writer.bytes_left = batches.map(|batch| batch.bytes.len()).sum();
     for batch in partition.cache.iter().skip(first).take_while(|batch| batch.next <= job.target) {
         let Ok(header) = BatchHeader::parse(&batch.bytes) else { break };
         let facts = BatchFacts {
@@ -286,11 +290,13 @@ fn build_writes(partition: &Partition, job: &mut FlushJob) -> (Vec<Op>, Log, Byt
         let applied = log.apply(&facts, batch.epoch, batch.placement, interval);
         let applied = applied.expect("cached batches continue the flushed log");
         if let Some((sealed, closing)) = applied.sealed {
+            let bytes_left = writer.bytes_left;
             writer.finish(&mut ops);
             entries.close(&sealed, closing, &mut ops);
             job.cuts.push(cut(directory, &sealed));
             entries = EntryWriter::new(directory.clone(), &Segment::empty(batch.base));
             writer = SegmentWriter::new(directory, &Segment::empty(batch.base), &Bytes::new());
+            writer.bytes_left = bytes_left;
         }
         entries.push(applied.entries.index.as_ref(), applied.entries.time.as_ref());
         writer.push(&batch.bytes, &mut ops);
@@ -320,20 +326,28 @@ fn write_bytes(op: &Op) -> usize {
 impl SegmentWriter {
     fn new(directory: &str, segment: &Segment, tail: &Bytes) -> SegmentWriter {
         let partial = partial(segment.size);
-        let mut buffer = AlignedBuf::with_capacity(BLOCK_BYTES);
+        let mut buffer = AlignedBuf::with_capacity(0);
         // A segment that was rolled away from is not written again: its tail may not be kept.
         buffer.extend_from_slice(tail.get(..partial).unwrap_or(&[]));
         let position = u64::from(segment.size.0) - partial as u64;
-        SegmentWriter { file: names::log(directory, segment.base), position, buffer, pushed: false }
+        SegmentWriter {
+            file: names::log(directory, segment.base),
+            position,
+            buffer,
+            bytes_left: 0,
+            pushed: false,
+        }
     }
 
     fn push(&mut self, mut bytes: &[u8], ops: &mut Vec<Op>) {
         self.pushed = true;
         while !bytes.is_empty() {
             let room = FLUSH_WRITE_BYTES_MAX - self.buffer.len();
+            self.buffer.reserve(self.bytes_left.min(room));
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(now);
             bytes = later;
+            self.bytes_left = self.bytes_left.saturating_sub(now.len());
             if self.buffer.len() == FLUSH_WRITE_BYTES_MAX {
                 self.emit(ops);
             }
@@ -341,7 +355,7 @@ impl SegmentWriter {
     }
 
     fn emit(&mut self, ops: &mut Vec<Op>) {
-        let data = std::mem::replace(&mut self.buffer, AlignedBuf::with_capacity(BLOCK_BYTES)).freeze();
+        let data = std::mem::replace(&mut self.buffer, AlignedBuf::with_capacity(0)).freeze();
         let (file, position) = (self.file.clone(), self.position);
         self.position += data.len() as u64;
         ops.push(Op::Write {

@@ -168,7 +168,12 @@ impl Journal {
         let opened = self.make_room(length);
         let active = self.active.as_mut().expect("make_room leaves an active extent");
         let group_at = if opened { BLOCK_BYTES } else { 0 };
-        let mut data = AlignedBuf::zeroed(group_at + padded(length));
+        let mut data = AlignedBuf::with_capacity(group_at + padded(length));
+        data.extend_zeros(group_at + GROUP_HEADER_BYTES + frames.len() * FRAME_HEADER_BYTES);
+        for frame in frames {
+            data.extend_from_slice(&frame.payload);
+        }
+        data.pad_to_block();
         if opened {
             active.header.encode(&mut data.as_mut_slice()[..BLOCK_BYTES]);
         }
@@ -178,7 +183,6 @@ impl Journal {
         for (number, frame) in frames.iter().enumerate() {
             let place = payload_at..payload_at + frame.payload.len();
             let payload = &mut group[place.clone()];
-            payload.copy_from_slice(&frame.payload);
             if frame.kind == FrameKind::Batch {
                 record::place(payload, frame.base, frame.leader_epoch);
             }
