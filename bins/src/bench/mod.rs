@@ -101,13 +101,13 @@ impl Load {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = io::stdout().lock();
-    match run(&arguments.command, &mut out) {
+    match run(arguments.command, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report("corelog-bench"),
     }
 }
 
-fn run(command: &Command, out: &mut dyn Write) -> Result<(), Failure> {
+fn run(command: Command, out: &mut dyn Write) -> Result<(), Failure> {
     let figures = match command {
         Command::Produce(load) => produce(load)?,
         Command::Consume(load) => consume(load)?,
@@ -120,56 +120,56 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<(), Failure> {
     }
 }
 
-fn produce(load: &Load) -> Result<Figures, Failure> {
-    let routes = plan::routes(load)?;
+fn produce(mut load: Load) -> Result<Figures, Failure> {
+    let routes = plan::routes(&mut load)?;
     let mut writers = Vec::new();
     let start = Instant::now();
     for (place, route) in routes.into_iter().enumerate() {
-        writers.push(writing::start(load, route, place, load.window(start))?);
+        writers.push(writing::start(&load, route, place, load.window(start))?);
     }
-    let usage = observe(load, load.window(start))?;
-    let mut figures = Figures::new("produce", load, usage);
+    let usage = observe(&load, load.window(start))?;
+    let mut figures = Figures::new("produce", &load, usage);
     for writer in writers {
         figures.written(writer.join());
     }
     Ok(figures)
 }
 
-fn consume(load: &Load) -> Result<Figures, Failure> {
-    let routes = plan::routes(load)?;
+fn consume(mut load: Load) -> Result<Figures, Failure> {
+    let routes = plan::routes(&mut load)?;
     let start = Instant::now();
     let window = load.window(start);
     let readers: Vec<_> = routes
         .into_iter()
-        .map(|route| reading::start(load, route, window, reading::Purpose::Volume))
+        .map(|route| reading::start(&load, route, window, reading::Purpose::Volume))
         .collect();
-    let usage = observe(load, window)?;
-    let mut figures = Figures::new("consume", load, usage);
+    let usage = observe(&load, window)?;
+    let mut figures = Figures::new("consume", &load, usage);
     for reader in readers {
         figures.read(reader.join());
     }
     Ok(figures)
 }
 
-fn latency(load: &Load) -> Result<Figures, Failure> {
+fn latency(mut load: Load) -> Result<Figures, Failure> {
     if load.rate == 0 {
         return Err(Failure::Usage(
             "latency needs a --rate: a queue that only grows has no latency".to_owned(),
         ));
     }
-    let (writing_routes, reading_routes) = (plan::routes(load)?, plan::shared_out(load)?);
+    let (writing_routes, reading_routes) = (plan::routes(&mut load)?, plan::shared_out(&mut load)?);
     let start = Instant::now();
     let window = load.window(start);
     let readers: Vec<_> = reading_routes
         .into_iter()
-        .map(|route| reading::start(load, route, window, reading::Purpose::Arrival))
+        .map(|route| reading::start(&load, route, window, reading::Purpose::Arrival))
         .collect();
     let mut writers = Vec::new();
     for (place, route) in writing_routes.into_iter().enumerate() {
-        writers.push(writing::start(load, route, place, window)?);
+        writers.push(writing::start(&load, route, place, window)?);
     }
-    let usage = observe(load, window)?;
-    let mut figures = Figures::new("latency", load, usage);
+    let usage = observe(&load, window)?;
+    let mut figures = Figures::new("latency", &load, usage);
     for writer in writers {
         figures.written(writer.join());
     }

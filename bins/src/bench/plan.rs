@@ -14,7 +14,7 @@ pub struct Route {
 }
 
 /// As many connections as asked for, each with all partitions of the broker it goes to: for writers.
-pub fn routes(load: &Load) -> Result<Vec<Route>, Failure> {
+pub fn routes(load: &mut Load) -> Result<Vec<Route>, Failure> {
     let (mut client, topic) = reach(load)?;
     let mut routes = Vec::new();
     for place in 0..usize::from(load.connections) {
@@ -30,7 +30,7 @@ pub fn routes(load: &Load) -> Result<Vec<Route>, Failure> {
 }
 
 /// At most as many connections as asked for per broker, with each partition at one of them: for readers.
-pub fn shared_out(load: &Load) -> Result<Vec<Route>, Failure> {
+pub fn shared_out(load: &mut Load) -> Result<Vec<Route>, Failure> {
     let (mut client, topic) = reach(load)?;
     let mut leaders: Vec<i32> = topic.partitions.iter().map(|partition| partition.leader).collect();
     leaders.sort_unstable();
@@ -52,7 +52,7 @@ pub fn shared_out(load: &Load) -> Result<Vec<Route>, Failure> {
     Ok(routes)
 }
 
-fn reach(load: &Load) -> Result<(Client, Topic), Failure> {
+fn reach(load: &mut Load) -> Result<(Client, Topic), Failure> {
     let options = Options { client_id: "corelog-bench".to_owned(), ..Options::default() };
     let mut client = Client::connect(&load.bootstrap_server, options)?;
     let topic = match client.topic(&load.topic, AutoCreation::Forbidden) {
@@ -78,5 +78,7 @@ fn reach(load: &Load) -> Result<(Client, Topic), Failure> {
         }
         outcome => outcome?,
     };
+    // What was asked for only counts where the topic is new.
+    load.partitions = topic.partitions.len() as i32;
     Ok((client, topic))
 }

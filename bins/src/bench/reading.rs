@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use engine::base::Offset;
 use engine::record::{RecordError, headers};
-use net::client::{
-    At, Connection, Fetched, Position, Wait, fetch_request, list_offsets_request, read_answer,
-};
+use net::client::{At, Fetched, Position, Wait, fetch_request, list_offsets_request, read_answer};
 use net::wire::list_offsets::ListOffsetsRequest;
 
 use super::Load;
@@ -125,7 +123,7 @@ impl Reading {
         positions.rotate_left(turn);
         let Route { connection, topic, .. } = &mut self.route;
         let request = fetch_request(topic, &positions, self.wait);
-        let answer = fetch(connection, &request, topic.id.is_zero())?;
+        let answer = connection.call_at_most(&request, topic.fetch_version_max())?;
         Ok(read_answer(topic, answer)?)
     }
 
@@ -162,13 +160,4 @@ impl Reading {
         }
         Ok(())
     }
-}
-
-fn fetch(
-    connection: &mut Connection,
-    request: &net::wire::fetch::FetchRequest,
-    by_name: bool,
-) -> Result<net::wire::fetch::FetchResponse, Failure> {
-    let at_most = if by_name { 12 } else { i16::MAX };
-    Ok(connection.call_at_most(request, at_most)?)
 }

@@ -183,8 +183,7 @@ impl Sending {
         let partition = self.partitions[self.turn % self.partitions.len()];
         self.turn += 1;
         let request = produce_request(&self.topic, partition, &batch, self.acks, REQUEST_TIMEOUT_MS);
-        let at_most = if self.topic.id.is_zero() { 12 } else { i16::MAX };
-        let version = self.outgoing.version::<ProduceRequest>(at_most)?;
+        let version = self.outgoing.version::<ProduceRequest>(self.topic.produce_version_max())?;
         let ticket = self.outgoing.send_version(&request, version)?;
         let bytes = batch.len() as u64;
         if self.acks == Acks::None {

@@ -185,6 +185,9 @@ impl Session<'_, '_> {
                 writeln!(self.out, "partition {partition}  offset {offset}  records {records}")?;
             }
         }
+        if self.arguments.verbose {
+            self.out.flush()?;
+        }
         Ok(())
     }
 }

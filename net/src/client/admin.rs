@@ -1,12 +1,13 @@
-//! Topics made and removed. Any broker takes these; one that is not the controller passes them on.
+//! Topics made and removed, and producer ids. Any broker takes these; one that is not the controller passes them on.
 
-use engine::base::TopicId;
+use engine::base::{ProducerEpoch, ProducerId, TopicId};
 
 use super::cluster::Client;
 use super::error::ClientError;
 use crate::wire::Text;
 use crate::wire::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use crate::wire::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use crate::wire::init_producer_id::InitProducerIdRequest;
 
 /// The first version that names topics to delete in structures of their own.
 const DELETE_BY_STATE: i16 = 6;
@@ -73,6 +74,23 @@ impl Client {
         let found = answer.responses.first().ok_or_else(|| missing("DeleteTopics", name))?;
         ClientError::check(found.error_code, found.error_message.as_deref(), || {
             format!("deleting topic {name}")
+        })
+    }
+
+    /// An id for an idempotent producer; none from a broker that does not know them.
+    pub(super) fn init_producer_id(&mut self) -> Result<Option<(ProducerId, ProducerEpoch)>, ClientError> {
+        self.retrying(|client| {
+            let request = InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: i32::MAX,
+                ..InitProducerIdRequest::default()
+            };
+            let answer = match client.call_any(&request) {
+                Err(ClientError::NoCommonVersion { .. }) => return Ok(None),
+                answer => answer?,
+            };
+            ClientError::check(answer.error_code, None, || "asking for a producer id".to_owned())?;
+            Ok(Some((ProducerId(answer.producer_id), ProducerEpoch(answer.producer_epoch))))
         })
     }
 

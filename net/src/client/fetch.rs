@@ -15,9 +15,6 @@ use super::topic::Topic;
 use crate::wire::Text;
 use crate::wire::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 
-/// The last version that names topics; later ones need ids.
-const BY_NAME_MAX: i16 = 12;
-
 /// Where to read on in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -146,9 +143,8 @@ impl Client {
         wait: Wait,
     ) -> Result<Ticket<FetchRequest>, ClientError> {
         let request = fetch_request(topic, positions, wait);
-        let at_most = if topic.id.is_zero() { BY_NAME_MAX } else { i16::MAX };
         let (outgoing, _) = self.node(leader)?.halves();
-        let version = outgoing.version::<FetchRequest>(at_most)?;
+        let version = outgoing.version::<FetchRequest>(topic.fetch_version_max())?;
         outgoing.send_version(&request, version)
     }
 }

@@ -1,10 +1,12 @@
 //! Writing: records are gathered into a batch per partition, and batches go out while others are on their way. One
-//! partition never has two batches on their way, so a retry cannot change the order; what a lost answer leaves in doubt is
-//! sent again and may stand twice in the log.
+//! partition never has two batches on their way, so a retry cannot change the order. With `Acks::All` batches carry a producer
+//! id and sequence numbers, so that what a lost answer leaves in doubt is sent again and stands in the log once (KIP-98).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use engine::base::{ProducerEpoch, ProducerId, Sequence};
+use engine::error::ErrorCode;
 use engine::record::{BatchBuilder, Compression, RecordData};
 
 use super::cluster::{AutoCreation, Client, arbitrary, pause};
@@ -15,9 +17,6 @@ use super::partitioner::{Sticky, partition_of_key};
 use super::topic::Topic;
 use crate::wire::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
 use crate::wire::{Records, Text};
-
-/// The last version that names topics; later ones need ids.
-const BY_NAME_MAX: i16 = 12;
 
 /// How safe a record is before the broker answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +58,7 @@ impl Default for ProducerOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
     pub partition: i32,
-    /// -1 with `Acks::None`.
+    /// -1 with `Acks::None`, and where the broker knows only that it has the batch already.
     pub base_offset: i64,
     pub record_count: i32,
 }
@@ -83,6 +82,10 @@ pub struct Producer<'c> {
     partition_count: usize,
     options: ProducerOptions,
     sticky: Sticky,
+    /// None without `Acks::All`, and at brokers that give no ids.
+    identity: Option<(ProducerId, ProducerEpoch)>,
+    /// Of each partition's next batch.
+    sequences: BTreeMap<i32, Sequence>,
     open: BTreeMap<i32, BatchBuilder>,
     ready: VecDeque<Ready>,
     in_flight: VecDeque<InFlight>,
@@ -97,12 +100,18 @@ impl<'c> Producer<'c> {
         options: ProducerOptions,
     ) -> Result<Producer<'c>, ClientError> {
         let partition_count = client.topic(topic, AutoCreation::Allowed)?.partitions.len();
+        let identity = match options.acks {
+            Acks::All => client.init_producer_id()?,
+            Acks::None | Acks::Leader => None,
+        };
         Ok(Producer {
             client,
             topic: topic.to_owned(),
             partition_count,
             options,
             sticky: Sticky::starting_at(arbitrary()),
+            identity,
+            sequences: BTreeMap::new(),
             open: BTreeMap::new(),
             ready: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -163,8 +172,14 @@ impl<'c> Producer<'c> {
         self.delivered.drain(..)
     }
 
-    fn seal(&mut self, partition: i32, open: BatchBuilder) -> Result<(), ClientError> {
+    fn seal(&mut self, partition: i32, mut open: BatchBuilder) -> Result<(), ClientError> {
         let record_count = open.record_count();
+        if let Some((id, epoch)) = self.identity {
+            let next = self.sequences.entry(partition).or_default();
+            open = open.producer(id, epoch, *next);
+            // Behind i32::MAX comes 0.
+            *next = Sequence(next.0.wrapping_add(record_count) & i32::MAX);
+        }
         let batch = open.build().map_err(|error| self.unfit(&error.to_string()))?;
         self.ready.push_back(Ready { partition, batch, record_count, attempts: 0 });
         self.sticky.advance();
@@ -205,9 +220,8 @@ impl<'c> Producer<'c> {
         let node = topic.leader(ready.partition)?;
         let timeout_ms = self.client.timeout_ms();
         let request = produce_request(&topic, ready.partition, &ready.batch, self.options.acks, timeout_ms);
-        let at_most = if topic.id.is_zero() { BY_NAME_MAX } else { i16::MAX };
         let (outgoing, _) = self.client.node(node)?.halves();
-        let version = outgoing.version::<ProduceRequest>(at_most)?;
+        let version = outgoing.version::<ProduceRequest>(topic.produce_version_max())?;
         let outcome = outgoing.send_version(&request, version);
         match self.client.noting(node, outcome) {
             Ok(ticket) => Ok((node, ticket)),
@@ -228,6 +242,11 @@ impl<'c> Producer<'c> {
         match outcome.and_then(|answer| base_offset(&self.topic, ready.partition, &answer)) {
             Ok(base_offset) => {
                 self.note_delivered(&ready, base_offset);
+                Ok(())
+            }
+            // The answer to an earlier attempt was lost, and the broker no longer knows which offset it was.
+            Err(error) if error.code() == Some(ErrorCode::DuplicateSequenceNumber) => {
+                self.note_delivered(&ready, -1);
                 Ok(())
             }
             Err(error) => self.again(ready, error),

@@ -11,6 +11,7 @@ use engine::record::{BatchBuilder, Codec, RecordData, RecordError, place};
 
 use super::*;
 use crate::wire::api_versions::{ApiVersion, ApiVersionsResponse};
+use crate::wire::init_producer_id::InitProducerIdResponse;
 use crate::wire::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -128,6 +129,10 @@ fn serve(
             ApiKey::Metadata => {
                 MetadataRequest::decode(&mut reader, version).unwrap();
                 response_frame(&metadata(port), version, id)
+            }
+            ApiKey::InitProducerId => {
+                let answer = InitProducerIdResponse { producer_id: 5, ..Default::default() };
+                response_frame(&answer, version, id)
             }
             ApiKey::Produce => {
                 let request = ProduceRequest::decode(&mut reader, version).unwrap();
@@ -280,6 +285,26 @@ fn a_retry_keeps_the_order_of_a_partition() {
     assert_eq!(delivered[0], Delivered { partition: 1, base_offset: 40, record_count: 1 });
     let expected = ["a", "b", "c", "d"].map(|text| (1, vec![text.to_owned()]));
     assert_eq!(broker.written(), expected);
+}
+
+#[test]
+fn batches_are_numbered_so_that_a_repeated_one_is_known() {
+    let broker = Broker::start(vec![Answer::HangUp, Answer::Code(ErrorCode::DuplicateSequenceNumber)]);
+    let mut client = broker.client();
+    let mut producer = Producer::new(&mut client, "t", small_batches()).unwrap();
+    for text in ["a", "b", "c"] {
+        producer.push(Some(0), value(text)).unwrap();
+    }
+    producer.flush().unwrap();
+    producer.push(Some(1), value("d")).unwrap();
+    producer.flush().unwrap();
+    assert_eq!(producer.drain_delivered().count(), 4);
+    let headers = broker.written.try_iter().map(|(partition, records)| {
+        let header = engine::record::BatchHeader::parse(&records).unwrap();
+        (partition, header.producer_id.0, header.base_sequence.0)
+    });
+    // The first was written by an attempt whose answer was lost.
+    assert_eq!(headers.collect::<Vec<_>>(), [(0, 5, 1), (0, 5, 2), (1, 5, 0)]);
 }
 
 #[test]

@@ -40,6 +40,16 @@ impl Topic {
         Ok(Topic { name, id: answer.topic_id, is_internal: answer.is_internal, partitions })
     }
 
+    /// The highest version of Fetch that can name this topic; from 13 on topics go by id alone (KIP-516).
+    pub fn fetch_version_max(&self) -> i16 {
+        if self.id.is_zero() { 12 } else { i16::MAX }
+    }
+
+    /// As `fetch_version_max`, of Produce.
+    pub fn produce_version_max(&self) -> i16 {
+        if self.id.is_zero() { 12 } else { i16::MAX }
+    }
+
     pub fn partition(&self, index: i32) -> Result<&Partition, ClientError> {
         let found = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
         found.ok_or_else(|| ClientError::NoPartition {
