@@ -232,5 +232,5 @@ pub(super) fn pause(attempts: u32) {
 /// A number that differs from run to run, good enough to spread load.
 pub(super) fn arbitrary() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::from(since.subsec_nanos() / 1000) ^ u64::from(std::process::id())
+    u64::from(since.subsec_micros()) ^ u64::from(std::process::id())
 }
