@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use engine::{
-    config::Described,
+    config::{Described, Source},
     controller::{ConfigResource, Image},
     error::{ErrorCode, Refusal},
 };
@@ -24,9 +24,17 @@ use crate::wire::{
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-pub(super) fn answer(api: &Rc<Api>, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+pub(super) fn answer(
+    api: &Rc<Api>,
+    request: &DescribeConfigsRequest,
+    version: i16,
+) -> DescribeConfigsResponse {
     let results = api.node.with_image(|image| {
-        request.resources.iter().map(|resource| describe(image, &api.broker, resource, request)).collect()
+        request
+            .resources
+            .iter()
+            .map(|resource| describe(image, &api.broker, resource, request, version))
+            .collect()
     });
     DescribeConfigsResponse { results, ..Default::default() }
 }
@@ -36,6 +44,7 @@ fn describe(
     broker: &Broker,
     resource: &DescribeConfigsResource,
     request: &DescribeConfigsRequest,
+    version: i16,
 ) -> DescribeConfigsResult {
     let mut result = DescribeConfigsResult {
         resource_type: resource.resource_type,
@@ -49,8 +58,11 @@ fn describe(
             let is_wanted = |described: &Described| {
                 wanted.is_none_or(|keys| keys.iter().any(|key| *key == described.key.name))
             };
-            result.configs =
-                found.into_iter().filter(is_wanted).map(|described| show(described, request)).collect();
+            result.configs = found
+                .into_iter()
+                .filter(is_wanted)
+                .map(|described| show(described, request, version))
+                .collect();
         }
         Err(refusal) => {
             result.error_code = refusal.code.code();
@@ -90,7 +102,11 @@ fn find(
     }
 }
 
-fn show(described: Described, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
+fn show(
+    described: Described,
+    request: &DescribeConfigsRequest,
+    version: i16,
+) -> DescribeConfigsResourceResult {
     let synonyms = described.synonyms.into_iter().map(|synonym| DescribeConfigsSynonym {
         name: synonym.name.into(),
         value: synonym.value.map(Text::from),
@@ -100,7 +116,8 @@ fn show(described: Described, request: &DescribeConfigsRequest) -> DescribeConfi
         name: described.key.name.into(),
         value: described.value.map(Text::from),
         read_only: described.read_only,
-        is_default: described.source == engine::config::Source::Default,
+        // Later versions tell the source instead.
+        is_default: version == 0 && described.source == Source::Default,
         config_source: described.source.id(),
         is_sensitive: described.key.is_sensitive(),
         synonyms: if request.include_synonyms { synonyms.collect() } else { Vec::new() },
@@ -112,7 +129,7 @@ fn show(described: Described, request: &DescribeConfigsRequest) -> DescribeConfi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tests::broker;
+    use crate::{api::tests::broker, wire::response_frame};
 
     fn resource(resource_type: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource {
         DescribeConfigsResource {
@@ -123,8 +140,25 @@ mod tests {
     }
 
     fn ask(resource: DescribeConfigsResource) -> DescribeConfigsResult {
-        let request = DescribeConfigsRequest { include_synonyms: true, ..Default::default() };
-        describe(&Image::default(), &broker(), &resource, &request)
+        ask_version(resource, 4)
+    }
+
+    fn ask_version(resource: DescribeConfigsResource, version: i16) -> DescribeConfigsResult {
+        let request = DescribeConfigsRequest {
+            include_synonyms: version >= 1,
+            include_documentation: version >= 3,
+            ..Default::default()
+        };
+        describe(&Image::default(), &broker(), &resource, &request, version)
+    }
+
+    #[test]
+    fn every_version_can_carry_the_answer() {
+        for version in 0..=4 {
+            let results = vec![ask_version(resource(BROKER, "1", None), version)];
+            let response = DescribeConfigsResponse { results, ..Default::default() };
+            assert!(response_frame(&response, version, 1).is_ok(), "version {version}");
+        }
     }
 
     #[test]

@@ -140,8 +140,9 @@ impl Api {
             }),
             ApiKey::InitProducerId => read(reader, version)
                 .map(|request| later(init_producer_id::handle(self.clone(), request), version, correlation)),
-            ApiKey::DescribeConfigs => read(reader, version)
-                .map(|request| ready(&describe_configs::answer(self, &request), version, correlation)),
+            ApiKey::DescribeConfigs => read(reader, version).map(|request| {
+                ready(&describe_configs::answer(self, &request, version), version, correlation)
+            }),
             ApiKey::DescribeCluster => read(reader, version).map(|request| {
                 ready(&describe_cluster::answer(&self.broker, &request), version, correlation)
             }),
