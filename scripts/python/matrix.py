@@ -85,7 +85,7 @@ def main():
         passed &= judge("accepts every segment after a clean stop", broker)
     except (BrokerFailed, subprocess.CalledProcessError) as error:
         passed = False
-        print(f"FAIL broker: {' '.join(str(error).split())}", flush=True)
+        print(f"FAIL broker: {' '.join(str(error).split())[:600]}", flush=True)
     finally:
         if given.keep:
             broker.kill()
