@@ -166,8 +166,10 @@ impl Serve for Api {
     }
 }
 
+/// Bytes behind the last field are ignored, as Apache Kafka does: librdkafka 2.16 asks for all topics in a Metadata request of
+/// version 13 that is three bytes too long.
 fn read<M: Message>(mut reader: Reader, version: i16) -> Result<M, WireError> {
-    M::decode(&mut reader, version)
+    M::decode_first(&mut reader, version)
 }
 
 fn reply<M: Message>(response: &M, version: i16, correlation: i32) -> Answer {
