@@ -40,6 +40,13 @@ pub fn time_index(directory: &str, segment: Offset) -> FileName {
     FileName::new(format!("{directory}/{:020}.timeindex", segment.0))
 }
 
+/// The segment that a file of a partition's directory belongs to, by its name; none for any other file.
+pub fn segment_of(name: &str) -> Option<Offset> {
+    let (base, kind) = name.split_once('.')?;
+    let is_segment = base.len() == 20 && matches!(kind, "log" | "index" | "timeindex" | "txnindex");
+    is_segment.then(|| base.parse().ok().map(Offset))?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

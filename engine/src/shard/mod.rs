@@ -12,6 +12,7 @@ mod control;
 mod entry_search;
 mod fetch;
 mod flush;
+mod leftovers;
 mod offsets;
 mod partition;
 mod produce;

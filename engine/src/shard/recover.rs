@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     ShardSeed,
     control::{METADATA_LOG, METADATA_TOPIC, decide_with, encode_records},
+    leftovers,
     replay::{Recovered, Redo, all, buffered},
     settings::{BrokerOptions, Budget, Settings, ShardConfig},
     start::StartRecord,
@@ -110,8 +111,9 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     let metadata_log = metadata.as_ref().map(|partition| partition.log.clone());
     let mut redo = redo_metadata(perform, &cores, metadata_log)?;
     let mut image = read_image(perform, &redo)?;
-    sweep(perform, &image, &known)?;
+    leftovers::remove_directories(perform, &image, &known)?;
     redo_partitions(perform, &cores, known, &image, config, &mut redo)?;
+    leftovers::remove_segments(perform, &redo)?;
 
     let incarnation = Incarnation(old.map_or(0, |old| old.incarnation.0) + 1);
     begin_incarnation(perform, config, incarnation, &mut image, &mut redo)?;
@@ -277,32 +279,6 @@ fn apply_batch(image: &mut Image, bytes: &[u8]) -> Result<(), BootError> {
         image.apply(&change).map_err(|error| damaged(&error))?;
     }
     Ok(())
-}
-
-/// Removes partition directories that no topic claims, and those of topics whose every batch is still in the journal: an earlier
-/// topic of the same name may have left them.
-fn sweep(
-    perform: Perform<'_>,
-    image: &Image,
-    known: &BTreeMap<TopicPartition, PartitionCheckpoint>,
-) -> Result<(), BootError> {
-    let mut kept =
-        std::collections::BTreeSet::from([names::directory(METADATA_TOPIC, METADATA_LOG.partition)]);
-    for topic in image.topics() {
-        for index in (0..topic.partitions.len() as i32).map(PartitionIndex) {
-            if known.contains_key(&TopicPartition { topic: topic.id, partition: index }) {
-                kept.insert(names::directory(&topic.name, index));
-            }
-        }
-    }
-    let doomed: Vec<Op> = list(perform, ".")?
-        .into_iter()
-        .filter(|entry| {
-            entry.is_directory && names::is_partition_directory(&entry.name) && !kept.contains(&entry.name)
-        })
-        .map(|entry| Op::RemoveTree { directory: FileName::new(entry.name) })
-        .collect();
-    all(perform, doomed)
 }
 
 /// Raises the leader epochs and moves partitions off cores that are gone, as records at the metadata log's end.
@@ -476,7 +452,7 @@ fn taken(done: Done) -> Result<Bytes, BootError> {
     }
 }
 
-fn list(perform: Perform<'_>, directory: &str) -> Result<Vec<Entry>, BootError> {
+pub(super) fn list(perform: Perform<'_>, directory: &str) -> Result<Vec<Entry>, BootError> {
     match one(perform, Op::List { directory: FileName::new(directory.to_owned()) }) {
         Done::Listed(entries) => Ok(entries),
         Done::Failed(failure) => Err(BootError::Io(failure)),
