@@ -74,6 +74,11 @@ impl Checkpoints {
         self.released
     }
 
+    /// Partitions of this cycle that may still need an image of their tail.
+    pub fn images_ahead(&self) -> usize {
+        self.queue.len() + self.jobs
+    }
+
     pub fn is_running(&self) -> bool {
         self.stage != Stage::Idle
     }
@@ -116,6 +121,11 @@ impl Shard {
         if self.checkpoint.stopping == Stopping::Wanted && self.commit.is_idle() && self.produces.is_idle() {
             self.checkpoint.stopping = Stopping::Closing;
             self.start_cycle(self.table.slots().collect());
+            return;
+        }
+        if self.checkpoint.wanted && self.dirty_is_only_failed() && self.can_release() {
+            // Groups of deleted partitions and of images only: nothing to flush, and a checkpoint frees them.
+            self.start_cycle(VecDeque::new());
             return;
         }
         if self.dirty.is_empty() {
@@ -202,10 +212,8 @@ impl Shard {
 
     /// Every segment write of the cycle is in stable storage.
     fn write_checkpoint(&mut self) {
-        // What is still only in the journal keeps its groups.
-        let oldest = self.dirty.iter().filter_map(|slot| self.first_unflushed(*slot)).min();
-        let covered = oldest.map_or(self.checkpoint.upto.0, |first| self.checkpoint.upto.0.min(first.0 - 1));
-        let start = JournalSequence(covered.max(self.checkpoint.released.0) + 1);
+        let covered = self.covered(self.checkpoint.upto);
+        let start = JournalSequence(covered.0.max(self.checkpoint.released.0) + 1);
         let mut encoder = Encoder::new();
         for partition in self.table.iter().filter(|partition| !partition.deleted) {
             let end = partition.flushed.next();
@@ -242,6 +250,17 @@ impl Shard {
         }
         self.wake = true;
         self.evict();
+    }
+
+    /// Groups up to `upto`, without those that hold something which is still only in the journal, and without what follows them.
+    fn covered(&self, upto: JournalSequence) -> JournalSequence {
+        let oldest = self.dirty.iter().filter_map(|slot| self.first_unflushed(*slot)).min();
+        oldest.map_or(upto, |first| upto.min(JournalSequence(first.0 - 1)))
+    }
+
+    /// Whether a checkpoint now would free groups, without a flush.
+    pub(super) fn can_release(&self) -> bool {
+        self.covered(self.journal.durable()) > self.checkpoint.released
     }
 
     /// Whether nothing is left to flush but what cannot be.

@@ -1,7 +1,7 @@
 //! The flow of a group commit: one group in flight; while it is, the next one collects. Nothing of it is acknowledged before
 //! its write, synced by RWF_DSYNC, has completed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     Purpose, Shard,
@@ -11,14 +11,14 @@ use super::{
 use crate::{
     base::{JournalSequence, Offset},
     config::Durability,
-    io::journal::{
-        format::GROUP_HEADER_BYTES,
-        writer::{Frame, Room},
-    },
+    io::journal::{format::GROUP_HEADER_BYTES, writer::Frame},
     limits,
     log::Placement,
     op::{Class, Done, Op, Path, Sync},
 };
+
+/// The most that a tail image takes of the journal, with its group's header and padding.
+const IMAGE_BYTES_MAX: usize = 2 * limits::BLOCK_BYTES;
 
 /// Frames on their way into the journal.
 #[derive(Debug, Default)]
@@ -88,20 +88,22 @@ impl Commit {
         self.frames.is_empty() && self.images.is_empty() && self.in_flight.is_none()
     }
 
-    /// How many images and batches make the next group, and its bytes.
-    fn next_group(&self, batches_too: bool) -> (usize, usize, usize) {
-        let mut bytes = GROUP_HEADER_BYTES;
-        let mut fits = |frame: &&Frame| {
+    /// How many of these frames make a group of at most `bytes_max` behind `bytes` of it, and its bytes; at least one if the group
+    /// is empty so far.
+    fn fitting<'a>(
+        frames: impl Iterator<Item = &'a Frame>,
+        mut bytes: usize,
+        bytes_max: usize,
+    ) -> (usize, usize) {
+        let mut count = 0;
+        for frame in frames {
             let whole = bytes + frame.group_bytes();
-            let fits = bytes == GROUP_HEADER_BYTES || whole <= limits::GROUP_BYTES_MAX;
-            if fits {
-                bytes = whole;
+            if whole > bytes_max && bytes > GROUP_HEADER_BYTES {
+                break;
             }
-            fits
-        };
-        let images = self.images.iter().map(|(_, frame)| frame).take_while(&mut fits).count();
-        let batches = if batches_too { self.frames.iter().take_while(&mut fits).count() } else { 0 };
-        (images, batches, bytes)
+            (count, bytes) = (count + 1, whole);
+        }
+        (count, bytes)
     }
 }
 
@@ -111,11 +113,14 @@ impl Shard {
         {
             return;
         }
+        let bytes_max = limits::GROUP_BYTES_MAX.min(self.journal.group_bytes_max());
+        // Images fill an extent up before they open the next: their room is counted by the extent.
+        let rest = self.journal.bytes_left();
+        let images_max = if rest >= IMAGE_BYTES_MAX { rest.min(bytes_max) } else { bytes_max };
+        let frames = self.commit.images.iter().map(|(_, frame)| frame);
+        let (images, bytes) = Commit::fitting(frames, GROUP_HEADER_BYTES, images_max);
         let memory_full = self.unflushed_bytes >= self.config.budget.unflushed_bytes;
-        let (mut images, mut batches, bytes) = self.commit.next_group(!memory_full);
-        if batches > 0 && !self.journal.has_room(bytes, Room::LeaveOne) {
-            (images, batches, _) = self.commit.next_group(false);
-        }
+        let batches = if memory_full { 0 } else { self.batches_with_room(bytes, bytes_max) };
         if batches == 0 && !self.commit.frames.is_empty() {
             self.checkpoint.wanted = true;
         }
@@ -123,7 +128,7 @@ impl Shard {
             self.refuse_to_hang(memory_full);
             return;
         }
-        if batches == 0 && !self.journal.has_room(self.commit.next_group(false).2, Room::All) {
+        if batches == 0 && !self.journal.has_room(bytes) {
             self.fail(
                 "the journal has no room for the images that a flush needs: this is a bug, please report it"
                     .into(),
@@ -131,6 +136,22 @@ impl Shard {
             return;
         }
         self.write_group(images, batches);
+    }
+
+    /// How many batches may join a group that has `bytes` already. What they leave of the journal must hold an image for every
+    /// partition that is not flushed, or nothing could be flushed and no extent freed.
+    fn batches_with_room(&self, bytes: usize, bytes_max: usize) -> usize {
+        let (fitting, whole) = Commit::fitting(self.commit.frames.iter(), bytes, bytes_max);
+        let Some(extents) = self.journal.extents_free_after(whole) else { return 0 };
+        let images_max = extents * (self.config.budget.extent_bytes as usize / IMAGE_BYTES_MAX - 1);
+        let flushing = self.checkpoint.images_ahead();
+        let mut images = self.dirty.len() + flushing;
+        let mut new = BTreeSet::new();
+        let has_room = |slot: &&Slot| {
+            images += usize::from(!self.dirty.contains(slot) && new.insert(**slot));
+            images <= images_max
+        };
+        self.commit.slots.iter().take(fitting).take_while(has_room).count()
     }
 
     fn write_group(&mut self, images: usize, batches: usize) {
@@ -252,7 +273,7 @@ impl Shard {
 
     /// With nothing left to flush, a full journal or memory would wait for ever: that is a bug or a failed partition.
     fn refuse_to_hang(&mut self, memory_full: bool) {
-        if self.checkpoint.is_running() || !self.dirty_is_only_failed() {
+        if self.checkpoint.is_running() || !self.dirty_is_only_failed() || self.can_release() {
             return;
         }
         let what = if memory_full { "memory for unflushed data" } else { "journal" };

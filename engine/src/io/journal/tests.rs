@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     format::{ExtentHeader, FrameKind},
     reader::{Damage, ExtentBytes, Replay, order},
-    writer::{Frame, GroupWrite, Journal, Room},
+    writer::{Frame, GroupWrite, Journal},
 };
 use crate::{
     base::{
@@ -141,13 +141,20 @@ fn groups_of_a_recycled_extent_and_of_an_earlier_start_are_strangers() {
 }
 
 #[test]
-fn the_last_free_extent_is_kept_for_flushes() {
+fn a_journal_says_what_a_group_would_leave_free() {
     let (mut journal, mut disk) = (journal(1, 2), Disk::new(2));
+    assert_eq!(journal.extents_free_after(6000), Some(1));
     let mut number = 0;
-    while journal.has_room(6000, Room::LeaveOne) || journal.extents_free() == 2 {
+    while journal.extents_free_after(6000) == Some(1) {
         fill(&mut journal, &mut disk, number, number + 1);
         number += 1;
     }
-    assert_eq!(journal.extents_free(), 1);
-    assert!(journal.has_room(6000, Room::All));
+    assert!(journal.bytes_left() < 8192);
+    assert_eq!(journal.extents_free_after(6000), Some(0), "it would open the last extent");
+    fill(&mut journal, &mut disk, number, number + 1);
+    while journal.has_room(6000) {
+        number += 1;
+        fill(&mut journal, &mut disk, number, number + 1);
+    }
+    assert_eq!(journal.extents_free_after(6000), None);
 }

@@ -41,15 +41,6 @@ impl Frame {
     }
 }
 
-/// How much of the journal a group may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// What a flush needs in order to free extents.
-    All,
-    /// Everybody else: the last free extent is kept for flushes.
-    LeaveOne,
-}
-
 /// A group ready to be written with O_DIRECT and RWF_DSYNC.
 #[derive(Clone, Debug)]
 pub struct GroupWrite {
@@ -152,14 +143,28 @@ impl Journal {
         self.extents.len()
     }
 
+    /// The largest group that an extent takes.
+    pub fn group_bytes_max(&self) -> usize {
+        self.extent_bytes as usize - BLOCK_BYTES
+    }
+
+    /// What the active extent still takes.
+    pub fn bytes_left(&self) -> usize {
+        self.active.as_ref().map_or(0, |active| (self.extent_bytes - active.position) as usize)
+    }
+
+    /// How many extents are free once a group of this many bytes (header included) is written; none: it finds no room now.
+    pub fn extents_free_after(&self, group_bytes: usize) -> Option<usize> {
+        if padded(group_bytes) <= self.bytes_left() {
+            Some(self.extents_free())
+        } else {
+            self.extents_free().checked_sub(1)
+        }
+    }
+
     /// Whether a group of this many bytes (header included) finds room now.
-    pub fn has_room(&self, group_bytes: usize, room: Room) -> bool {
-        let fits = |active: &Active| active.position + padded(group_bytes) as u64 <= self.extent_bytes;
-        let keep = match room {
-            Room::All => 0,
-            Room::LeaveOne => 1,
-        };
-        self.active.as_ref().is_some_and(fits) || self.extents_free() > keep
+    pub fn has_room(&self, group_bytes: usize) -> bool {
+        self.extents_free_after(group_bytes).is_some()
     }
 
     /// Lays the frames out as the next group. The caller has asked `has_room`, and has no group in flight.
