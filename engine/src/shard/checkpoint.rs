@@ -118,7 +118,12 @@ impl Shard {
 
     fn start_cycle_if_due(&mut self, now: Now) {
         let budget = &self.config.budget;
-        if self.checkpoint.stopping == Stopping::Wanted && self.commit.is_idle() && self.produces.is_idle() {
+        // An allocation under way would undo the cut of its segment.
+        if self.checkpoint.stopping == Stopping::Wanted
+            && self.commit.is_idle()
+            && self.produces.is_idle()
+            && self.table.iter().all(|partition| !partition.space.preparing)
+        {
             self.checkpoint.stopping = Stopping::Closing;
             self.start_cycle(self.table.slots().collect());
             return;
