@@ -1,0 +1,192 @@
+//! What clients make of replies: each is checked against the model, then the model learns from it. Lives in the simulator.
+
+use engine::{
+    base::{Offset, Timestamp, TopicPartition},
+    controller::Outcome,
+    error::ErrorCode,
+    shard::command::{Acks, CallId, Fetched, OffsetAnswer, OffsetSpec, Produced, Reply},
+};
+
+use super::{
+    checkers::{Promise, Verdict, acknowledged, durable, failure, offsets, stale},
+    clients::Asked,
+    model::{Existence, Fate, SentNumber},
+    world::World,
+};
+
+impl World {
+    pub fn answered(&mut self, call: CallId, reply: Reply) -> Verdict {
+        let Some((client, asked)) = self.clients.calls.remove(&call) else {
+            return Promise::Answers
+                .broken(format!("call {} is answered, and nobody waits for it", call.number));
+        };
+        self.clients.clients[client].under_way -= 1;
+        match (asked, reply) {
+            (Asked::Produce { acks, batches }, Reply::Produced(answers))
+                if batches.len() == answers.len() =>
+            {
+                for (number, answer) in batches.into_iter().zip(answers) {
+                    self.produced(acks, number, &answer)?;
+                }
+                Ok(())
+            }
+            (Asked::Fetch { partitions }, Reply::Fetched(answers)) if partitions.len() == answers.len() => {
+                let mut anything = false;
+                for ((id, offset), answer) in partitions.into_iter().zip(answers) {
+                    self.fetched(client, id, offset, &answer, anything)?;
+                    anything |= !answer.records.is_empty();
+                }
+                Ok(())
+            }
+            (Asked::Offsets { partition, spec, durable }, Reply::OffsetsListed(answers)) => {
+                match answers.first() {
+                    Some(answer) => self.listed(partition, spec, durable, answer),
+                    None => Promise::Answers.broken("ListOffsets is answered with nothing"),
+                }
+            }
+            (Asked::Watch, Reply::Watched) => Ok(()),
+            (Asked::Create(id), Reply::Controlled(Outcome::TopicsCreated(created))) => {
+                match created.first().map(|one| &one.result) {
+                    Some(Ok(_)) => self.model.set_existence(id, Existence::Live),
+                    other => {
+                        return Promise::MetadataKept
+                            .broken(format!("a topic with a free name is refused: {other:?}"));
+                    }
+                }
+                Ok(())
+            }
+            (Asked::Delete(id), Reply::Controlled(Outcome::TopicsDeleted(deleted))) => {
+                match deleted.first().map(|one| &one.result) {
+                    Some(Ok(())) => self.model.set_existence(id, Existence::Gone),
+                    other => {
+                        return Promise::MetadataKept
+                            .broken(format!("a live topic cannot be deleted: {other:?}"));
+                    }
+                }
+                Ok(())
+            }
+            (Asked::Create(_) | Asked::Delete(_), Reply::Controlled(Outcome::Refused(refusal))) => {
+                // What was asked for is in doubt until the next start.
+                failure::storage_error(
+                    "a change of the metadata",
+                    self.faults + u64::from(self.clients.resting),
+                )?;
+                self.say(|| format!("refused: {}", refusal.message));
+                Ok(())
+            }
+            (asked, reply) => Promise::Answers.broken(format!("{asked:?} is answered with {reply:?}")),
+        }
+    }
+
+    fn produced(&mut self, acks: Acks, number: SentNumber, answer: &Produced) -> Verdict {
+        let (id, records) = (self.model.sent[number].partition, self.model.sent[number].records);
+        match answer.error {
+            ErrorCode::None => {}
+            ErrorCode::KafkaStorageError => failure::storage_error("a produce", self.faults)?,
+            ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => {}
+            other => {
+                let why = answer.message.clone().unwrap_or_default();
+                return Promise::Answers
+                    .broken(format!("{id:?}: batch {number} is refused with {other}: {why}"));
+            }
+        }
+        if answer.error != ErrorCode::None {
+            self.model.sent[number].fate = Fate::Refused;
+            let placed = self.model.partitions.get(&id).and_then(|partition| {
+                partition.batches.iter().find(|(_, placed)| placed.sent == number).map(|(base, _)| *base)
+            });
+            return Promise::NoStaleContent.holds(placed.is_none(), || {
+                format!("{id:?}: batch {number} is refused, and is at {placed:?}")
+            });
+        }
+        self.model.sent[number].fate = Fate::Taken(answer.base_offset);
+        acknowledged::placed_as_told(&self.model, number, answer)?;
+        match acks {
+            Acks::None => Ok(()),
+            Acks::Leader | Acks::All => {
+                durable::acknowledged(&self.model, id, answer.base_offset.plus(records))
+            }
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        client: usize,
+        id: TopicPartition,
+        asked: Offset,
+        answer: &Fetched,
+        anything: bool,
+    ) -> Verdict {
+        let Some(partition) = self.model.partitions.get(&id) else { return Ok(()) };
+        match answer.error {
+            ErrorCode::None => {}
+            ErrorCode::KafkaStorageError => return failure::storage_error("a fetch", self.faults),
+            ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => return Ok(()),
+            // The batch that the client saw being written may still wait for its place.
+            ErrorCode::OffsetOutOfRange if asked > partition.durable => return Ok(()),
+            other => {
+                return Promise::Answers
+                    .broken(format!("{id:?}: a fetch at {asked} is refused with {other}"));
+            }
+        }
+        durable::visible(&self.model, id, answer.high_watermark)?;
+        let bytes = answer.records.concat();
+        let nothing = bytes.is_empty() && asked < answer.high_watermark && !anything;
+        Promise::Answers.holds(!nothing, || {
+            format!(
+                "{id:?}: a fetch at {asked} gets nothing below the high watermark {}",
+                answer.high_watermark
+            )
+        })?;
+        let batches = offsets::fetched(id, asked, answer.high_watermark, &bytes)?;
+        for (base, range) in &batches {
+            stale::unchanged(&self.model, id, *base, &bytes[range.clone()])?;
+        }
+        if let Some((base, _)) = batches.last() {
+            let next = partition_next(self, id, *base);
+            self.clients.clients[client].positions.insert(id, next);
+        }
+        Ok(())
+    }
+
+    fn listed(&self, id: TopicPartition, spec: OffsetSpec, known: Offset, answer: &OffsetAnswer) -> Verdict {
+        let Some(partition) = self.model.partitions.get(&id) else { return Ok(()) };
+        match answer.error {
+            ErrorCode::None => {}
+            ErrorCode::KafkaStorageError => return failure::storage_error("ListOffsets", self.faults),
+            ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => return Ok(()),
+            other => return Promise::Answers.broken(format!("{id:?}: ListOffsets is refused with {other}")),
+        }
+        let wrong =
+            |why: String| Promise::Answers.broken(format!("{id:?}: {spec:?} is answered {answer:?}: {why}"));
+        let first_from = |time: Timestamp, below: Offset| {
+            let batches = partition.batches.range(..below);
+            batches
+                .filter_map(|(base, placed)| {
+                    let sent = &self.model.sent[placed.sent];
+                    let skip = (time.0 - sent.time).max(0);
+                    (skip < sent.records).then(|| (base.plus(skip), Timestamp(sent.time + skip)))
+                })
+                .next()
+        };
+        match spec {
+            OffsetSpec::Earliest if answer.offset != Offset(0) => wrong("the log begins at 0".into()),
+            OffsetSpec::Latest if answer.offset < known => wrong(format!("it held {known} before")),
+            OffsetSpec::Latest => durable::visible(&self.model, id, answer.offset),
+            OffsetSpec::At(time) if answer.offset.0 < 0 => match first_from(time, known) {
+                Some(found) => wrong(format!("{found:?} is there")),
+                None => Ok(()),
+            },
+            OffsetSpec::At(time) => match first_from(time, partition.built) {
+                Some(found) if found == (answer.offset, answer.timestamp) => Ok(()),
+                other => wrong(format!("the first record at or after the time is {other:?}")),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn partition_next(world: &World, id: TopicPartition, base: Offset) -> Offset {
+    let placed = world.model.partitions.get(&id).and_then(|partition| partition.batches.get(&base));
+    placed.map_or(base, |placed| placed.next)
+}

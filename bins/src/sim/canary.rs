@@ -1,0 +1,208 @@
+//! Canaries: each breaks one rule of the storage design from outside, between shard and disk, so that a checker must sing. Never part
+//! of an honest run. Rule by rule:
+//!
+//! 1 prefix      `acknowledged-before-the-sync`, `dsync-removed`
+//! 2 recycle     `extent-recycled-before-the-checkpoint`, `segment-sync-dropped`, `segment-write-reported-early`
+//! 3 redo        `torn-group-accepted`, `stale-incarnation-accepted`
+//! 4 truncation  no code yet: nothing truncates a log or moves its start
+//! 5 tail block  `tail-image-dropped`, `block-in-flight-twice`
+//! 6 below the recovery point: no code yet: no compaction, no retention, no live moves
+//! 7 start       `one-journal-not-read`, `late-writes-after-the-lock`
+//! 8 failure     `failed-journal-write-hidden`, `failed-sync-hidden`, `failed-segment-write-hidden`
+//! 9 space       `allocation-skipped`
+//!
+//! And of deletion: `deletion-leaves-files`.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use engine::{
+    base::TopicId,
+    error::IoFailure,
+    io::{
+        buffer::AlignedBuf,
+        journal::format::{FRAME_HEADER_BYTES, FrameKind, GROUP_HEADER_BYTES},
+    },
+    limits::BLOCK_BYTES,
+    op::{Done, Op, OpId, Sync},
+};
+
+use super::{disk::Disk, forge, journal::Group, plan::Fault};
+
+macro_rules! canaries {
+    ($($name:ident $text:literal,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Canary { $($name,)* }
+
+        impl Canary {
+            pub const ALL: &[Canary] = &[$(Canary::$name,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Canary::$name => $text,)* }
+            }
+        }
+    };
+}
+
+canaries! {
+    AcknowledgedBeforeTheSync "acknowledged-before-the-sync",
+    DsyncRemoved "dsync-removed",
+    RecycledBeforeTheCheckpoint "extent-recycled-before-the-checkpoint",
+    SegmentSyncDropped "segment-sync-dropped",
+    SegmentWriteReportedEarly "segment-write-reported-early",
+    TornGroupAccepted "torn-group-accepted",
+    StaleIncarnationAccepted "stale-incarnation-accepted",
+    TailImageDropped "tail-image-dropped",
+    BlockInFlightTwice "block-in-flight-twice",
+    OneJournalNotRead "one-journal-not-read",
+    LateWritesAfterTheLock "late-writes-after-the-lock",
+    FailedJournalWriteHidden "failed-journal-write-hidden",
+    FailedSyncHidden "failed-sync-hidden",
+    FailedSegmentWriteHidden "failed-segment-write-hidden",
+    AllocationSkipped "allocation-skipped",
+    DeletionLeavesFiles "deletion-leaves-files",
+}
+
+impl Canary {
+    pub fn named(name: &str) -> Option<Canary> {
+        Canary::ALL.iter().copied().find(|canary| canary.name() == name)
+    }
+
+    /// The image of a tail block is of use only where a device tears within its own block.
+    pub fn needs_shorn_sectors(self) -> bool {
+        self == Canary::TailImageDropped
+    }
+
+    /// The failure that it hides.
+    pub fn fault(self) -> Option<Fault> {
+        match self {
+            Canary::FailedJournalWriteHidden => Some(Fault::JournalWrite),
+            Canary::FailedSyncHidden => Some(Fault::Sync),
+            Canary::FailedSegmentWriteHidden => Some(Fault::SegmentWrite),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of an Op.
+pub enum Treatment {
+    Perform(Op),
+    /// The shard hears that it is done; nothing happens.
+    Pretend,
+    /// The shard hears that it is done before it happens.
+    Early(Op),
+    Twice(Op),
+}
+
+/// Stands between shards and disk; without a canary it changes nothing.
+#[derive(Debug)]
+pub struct Mutator {
+    canary: Option<Canary>,
+    /// Ops whose failure is hidden.
+    hidden: BTreeSet<(u16, OpId)>,
+}
+
+impl Mutator {
+    pub fn new(canary: Option<Canary>) -> Mutator {
+        Mutator { canary, hidden: BTreeSet::new() }
+    }
+
+    pub fn is(&self, canary: Canary) -> bool {
+        self.canary == Some(canary)
+    }
+
+    pub fn fault(&self) -> Option<Fault> {
+        self.canary.and_then(Canary::fault)
+    }
+
+    pub fn treat(&mut self, core: u16, id: OpId, op: Op, group: Option<&Group>) -> Treatment {
+        let Some(canary) = self.canary else { return Treatment::Perform(op) };
+        if canary.fault().is_some_and(|fault| fault.meets(&op)) {
+            self.hidden.insert((core, id));
+        }
+        let file = match &op {
+            Op::Write { file, .. } => file.as_str(),
+            _ => "",
+        };
+        let is_journal = group.is_some();
+        let is_segment = file.ends_with(".log");
+        let is_checkpoint = file.contains("/checkpoint-");
+        match (canary, op) {
+            (Canary::AcknowledgedBeforeTheSync, op) if is_journal => Treatment::Early(op),
+            (Canary::SegmentWriteReportedEarly, op) if is_segment => Treatment::Early(op),
+            (Canary::DsyncRemoved, Op::Write { file, position, data, path, class, .. }) if is_journal => {
+                Treatment::Perform(Op::Write { file, position, data, path, sync: Sync::Later, class })
+            }
+            (Canary::RecycledBeforeTheCheckpoint, _) if is_checkpoint => Treatment::Pretend,
+            (Canary::SegmentSyncDropped, Op::SyncFilesystem) => Treatment::Pretend,
+            (Canary::TailImageDropped, Op::Write { file, position, data, path, sync, class })
+                if is_journal =>
+            {
+                let data = without_images(&data, group);
+                Treatment::Perform(Op::Write { file, position, data, path, sync, class })
+            }
+            (Canary::BlockInFlightTwice, op) if is_segment => Treatment::Twice(op),
+            (Canary::AllocationSkipped, Op::Create { file, .. }) => {
+                Treatment::Perform(Op::Create { file, allocate: 0 })
+            }
+            (Canary::AllocationSkipped, Op::Allocate { .. }) => Treatment::Pretend,
+            (Canary::DeletionLeavesFiles, Op::Rename { .. } | Op::RemoveTree { .. }) => Treatment::Pretend,
+            (_, op) => Treatment::Perform(op),
+        }
+    }
+
+    /// What the shard hears.
+    pub fn done(&mut self, core: u16, id: OpId, done: Done) -> Done {
+        let hidden = self.hidden.remove(&(core, id));
+        match done {
+            Done::Failed(IoFailure { errno: libc::EIO, .. }) if hidden => Done::Completed,
+            done => done,
+        }
+    }
+
+    /// An Op of a start: none is left out but by a canary.
+    pub fn at_start(&self, op: &Op, done: Done) -> Done {
+        match (self.canary, op, done) {
+            (Some(Canary::OneJournalNotRead), Op::List { directory }, Done::Listed(mut entries))
+                if directory.as_str().starts_with("journal/core-")
+                    && directory.as_str() != "journal/core-0" =>
+            {
+                entries.retain(|entry| !entry.name.starts_with("extent-"));
+                Done::Listed(entries)
+            }
+            (_, _, done) => done,
+        }
+    }
+
+    /// Whether a start only pretends to perform this.
+    pub fn pretends_at_start(&self, op: &Op) -> bool {
+        self.is(Canary::DeletionLeavesFiles) && matches!(op, Op::RemoveTree { .. })
+    }
+
+    /// Changes what the disk keeps, as if the next start judged it by weaker rules.
+    pub fn before_start(&self, disk: &mut Disk) {
+        match self.canary {
+            Some(Canary::TornGroupAccepted) => forge::seal_torn_groups(disk),
+            Some(Canary::StaleIncarnationAccepted) => forge::renew_stale_extents(disk),
+            _ => {}
+        }
+    }
+}
+
+/// The same group, its images addressed to a topic that does not exist.
+fn without_images(data: &Bytes, group: Option<&Group>) -> Bytes {
+    let Some(group) = group else { return data.clone() };
+    let mut copy = AlignedBuf::padded_copy(data);
+    let bytes = &mut copy.as_mut_slice()[group.offset..];
+    for (number, (frame, _)) in group.frames.iter().enumerate() {
+        if frame.kind == FrameKind::TailImage {
+            let mut frame = *frame;
+            frame.partition.topic = TopicId([0xee; 16]);
+            frame
+                .encode(&mut bytes[GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES..][..FRAME_HEADER_BYTES]);
+        }
+    }
+    group.header.encode(&group.extent, group.position, bytes);
+    debug_assert!(copy.len().is_multiple_of(BLOCK_BYTES));
+    copy.freeze()
+}

@@ -1,0 +1,66 @@
+//! One checker per promise. Each is handed what the broker did and what the simulator knows to be true, and answers with the promise
+//! that was broken. Pure.
+
+pub mod acknowledged;
+pub mod durable;
+pub mod failure;
+pub mod metadata;
+pub mod offsets;
+pub mod recovered;
+pub mod segments;
+pub mod stale;
+
+use std::fmt;
+
+macro_rules! promises {
+    ($($name:ident: $sentence:literal,)*) => {
+        /// What Corelog promises and a checker watches.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Promise { $($name,)* }
+
+        impl Promise {
+            pub fn sentence(self) -> &'static str {
+                match self { $(Promise::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+promises! {
+    AcknowledgedKept: "what was acknowledged is there after any stop",
+    AcknowledgedDurable: "nothing is acknowledged or shown before the disk holds it",
+    OffsetsDense: "offsets are dense, and batches keep the order in which a client sent them",
+    NoStaleContent: "every record is what a client sent to this offset of this topic, once",
+    RecoveredEqualsLive: "a start finds exactly what the last process left",
+    SegmentsWellFormed: "segment and index files hold what they say",
+    MetadataKept: "topics that were made are there, deleted ones are not, and leader epochs rise",
+    FailureContained: "a failing device stops what it must, and nothing else",
+    DeviceRules: "an Op keeps to the rules of the device",
+    Answers: "every command is answered, once",
+    NoPanic: "nothing that a device does makes the engine panic",
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub promise: Promise,
+    pub detail: String,
+}
+
+pub type Verdict = Result<(), Violation>;
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "broken promise: {}.\n  {}", self.promise.sentence(), self.detail)
+    }
+}
+
+impl Promise {
+    pub fn broken<T>(self, detail: impl Into<String>) -> Result<T, Violation> {
+        Err(Violation { promise: self, detail: detail.into() })
+    }
+
+    /// `Ok` if it holds.
+    pub fn holds(self, holds: bool, detail: impl FnOnce() -> String) -> Verdict {
+        if holds { Ok(()) } else { self.broken(detail()) }
+    }
+}

@@ -1,0 +1,306 @@
+//! Clients of the simulated node: producers, consumers, and an administrator who makes and deletes topics. Each has a home core, as a
+//! connection has, and asks the core that owns a partition. Lives in the simulator.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use engine::{
+    base::{CoreId, Deadline, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
+    config::Durability,
+    controller::{DoomedTopic, Instruction, Mode, NewTopic},
+    record::{BatchBuilder, Codec, RecordData},
+    shard::command::{
+        Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
+        ProducePartition, Watch,
+    },
+};
+
+use super::{
+    model::{Existence, Fate, Sent, SentNumber},
+    plan::{MICROSECOND, MILLISECOND, Plan},
+    world::{Event, World},
+};
+
+const NAMES: [&str; 4] = ["a", "b-1", "c", "d.x"];
+/// Topics that the administrator wants.
+const TOPICS: usize = 3;
+/// Requests that one client has under way.
+const REQUESTS_MAX: u32 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Producer,
+    Consumer,
+    Administrator,
+}
+
+#[derive(Debug)]
+pub struct Client {
+    kind: Kind,
+    core: CoreId,
+    pub under_way: u32,
+    /// Batches sent so far, by partition.
+    sent: BTreeMap<TopicPartition, u64>,
+    /// Where it goes on reading.
+    pub positions: BTreeMap<TopicPartition, Offset>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    Produce {
+        acks: Acks,
+        batches: Vec<SentNumber>,
+    },
+    Fetch {
+        partitions: Vec<(TopicPartition, Offset)>,
+    },
+    /// `durable`: where the partition was known to reach when it was asked.
+    Offsets {
+        partition: TopicPartition,
+        spec: OffsetSpec,
+        durable: Offset,
+    },
+    Watch,
+    Create(TopicId),
+    Delete(TopicId),
+}
+
+#[derive(Debug, Default)]
+pub struct Clients {
+    pub clients: Vec<Client>,
+    pub calls: BTreeMap<CallId, (usize, Asked)>,
+    call_number: u64,
+    topic_number: u64,
+    /// They finish what they asked and ask nothing more.
+    pub resting: bool,
+}
+
+impl Clients {
+    pub fn new(plan: &Plan) -> Clients {
+        let kinds = std::iter::once(Kind::Administrator)
+            .chain(std::iter::repeat_n(Kind::Producer, plan.producers))
+            .chain(std::iter::repeat_n(Kind::Consumer, plan.consumers));
+        let client = |kind| Client {
+            kind,
+            core: CoreId(0),
+            under_way: 0,
+            sent: BTreeMap::new(),
+            positions: BTreeMap::new(),
+        };
+        Clients { clients: kinds.map(client).collect(), ..Clients::default() }
+    }
+}
+
+impl World {
+    fn cores(&self) -> u16 {
+        self.process.as_ref().map_or(0, |process| process.shards.len() as u16)
+    }
+
+    /// Everybody connects to the new process.
+    pub fn start_clients(&mut self) {
+        let cores = self.cores();
+        self.clients.calls.clear();
+        self.clients.resting = false;
+        for number in 0..self.clients.clients.len() {
+            let core = CoreId(self.random.u16(0..cores));
+            let client = &mut self.clients.clients[number];
+            (client.core, client.under_way) = (core, 0);
+            client.positions.clear();
+            let after = self.random.u64(0..200 * MICROSECOND);
+            self.schedule(after, Event::Client(number));
+        }
+    }
+
+    pub fn wake_client(&mut self, number: usize) {
+        if self.clients.resting {
+            return;
+        }
+        let (kind, under_way) = (self.clients.clients[number].kind, self.clients.clients[number].under_way);
+        if under_way < REQUESTS_MAX {
+            match kind {
+                Kind::Producer => self.produce(number),
+                Kind::Consumer => self.consume(number),
+                Kind::Administrator if under_way == 0 => self.administer(number),
+                Kind::Administrator => {}
+            }
+        }
+        let pause = if kind == Kind::Administrator { 3 * MILLISECOND } else { 200 * MICROSECOND };
+        let after = self.random.u64(10 * MICROSECOND..pause);
+        self.schedule(after, Event::Client(number));
+    }
+
+    /// Sends a command from the client's core to its owner.
+    fn ask(&mut self, number: usize, owner: CoreId, asked: Asked, command: Command) {
+        let origin = self.clients.clients[number].core;
+        self.clients.call_number += 1;
+        let call = CallId { origin, number: self.clients.call_number };
+        self.say(|| {
+            format!("client {number} on core {origin} asks core {owner}, call {}: {asked:?}", call.number)
+        });
+        self.clients.clients[number].under_way += 1;
+        self.clients.calls.insert(call, (number, asked));
+        self.send(origin.0, owner.0, Message::Command(call, command));
+    }
+
+    /// Partitions of live topics that one core owns, as the client's metadata has it.
+    fn some_partitions(&mut self, count: usize) -> Option<(CoreId, Vec<TopicPartition>)> {
+        let image = self.process.as_ref()?.shards[0].image().clone();
+        let topics = self.model.live_topics();
+        let mut all: Vec<(CoreId, TopicPartition)> = Vec::new();
+        for id in topics {
+            let topic = image.topic_by_id(id)?;
+            for (index, partition) in topic.partitions.iter().enumerate() {
+                let id = TopicPartition { topic: id, partition: PartitionIndex(index as i32) };
+                all.push((partition.core, id));
+            }
+        }
+        let core = self.random.choice(&all)?.0;
+        let mut own: Vec<TopicPartition> =
+            all.into_iter().filter(|(owner, _)| *owner == core).map(|(_, id)| id).collect();
+        self.random.shuffle(&mut own);
+        own.truncate(count);
+        Some((core, own))
+    }
+
+    fn produce(&mut self, number: usize) {
+        let count = self.random.usize(1..=2);
+        let Some((owner, partitions)) = self.some_partitions(count) else { return };
+        let acks = match self.random.u8(0..8) {
+            0 => Acks::None,
+            1 | 2 => Acks::Leader,
+            _ => Acks::All,
+        };
+        let (mut batches, mut parts) = (Vec::new(), Vec::new());
+        for partition in partitions {
+            let (records, time, bytes) = self.batch();
+            let count = self.clients.clients[number].sent.entry(partition).or_default();
+            *count += 1;
+            let order = (number, *count);
+            let sent = Sent { partition, bytes: bytes.clone(), records, time, fate: Fate::Unknown, order };
+            batches.push(self.model.send(sent));
+            parts.push(ProducePartition { partition, records: bytes });
+        }
+        let produce = Produce { acks, partitions: parts };
+        self.ask(number, owner, Asked::Produce { acks, batches }, Command::Produce(produce));
+    }
+
+    /// Records that nobody sent before.
+    fn batch(&mut self) -> (i64, i64, Bytes) {
+        let number = self.model.sent.len() as u64;
+        let codec = if self.random.u8(0..10) == 0 { Codec::Lz4 } else { Codec::None };
+        let records = self.random.i64(1..=6);
+        // Clocks of clients go back now and then.
+        let time = self.now().wall.0 + self.random.i64(-20..20);
+        let mut builder = BatchBuilder::new(codec, 1 << 20);
+        let mut left = self.random.usize(8..self.plan.batch_bytes_max);
+        let mut value = vec![0; left];
+        for record in 0..records {
+            let size = self.random.usize(0..=left);
+            left -= size;
+            self.random.fill(&mut value[..size]);
+            let key = number.to_be_bytes();
+            let data = RecordData {
+                timestamp: Timestamp(time + record),
+                key: Some(&key),
+                value: Some(&value[..size]),
+                headers: &[],
+            };
+            assert!(builder.push(data), "a small record fits");
+        }
+        (records, time, builder.build().expect("a batch of a few records"))
+    }
+
+    fn consume(&mut self, number: usize) {
+        match self.random.u8(0..10) {
+            0 | 1 => self.ask_offsets(number),
+            2 => self.watch(number),
+            _ => self.fetch(number),
+        }
+    }
+
+    fn fetch(&mut self, number: usize) {
+        let count = self.random.usize(1..=3);
+        let Some((owner, partitions)) = self.some_partitions(count) else { return };
+        let mut asked = Vec::new();
+        for id in partitions {
+            let built = self.model.partitions.get(&id).map_or(Offset(0), |partition| partition.built);
+            let position = self.clients.clients[number].positions.get(&id).copied();
+            let offset = match (self.random.u8(0..4), position) {
+                (0, _) | (_, None) => Offset(self.random.i64(0..=built.0)),
+                (_, Some(position)) => position,
+            };
+            asked.push((id, offset));
+        }
+        let part = |&(partition, offset)| FetchPartition {
+            partition,
+            offset,
+            bytes_max: [1, 3000, 20_000][(offset.0 % 3) as usize],
+            leader_epoch: None,
+        };
+        let fetch = Fetch { partitions: asked.iter().map(part).collect(), bytes_max: 30_000 };
+        self.ask(number, owner, Asked::Fetch { partitions: asked }, Command::Fetch(fetch));
+    }
+
+    fn watch(&mut self, number: usize) {
+        let Some((owner, partitions)) = self.some_partitions(2) else { return };
+        let end = |id: &TopicPartition| self.model.partitions.get(id).map_or(Offset(0), |one| one.durable);
+        let partitions = partitions.into_iter().map(|id| (id, end(&id))).collect();
+        let deadline = Deadline(self.clock + self.random.u64(0..2 * MILLISECOND));
+        let watch = Watch { partitions, bytes_min: self.random.u32(1..4000), deadline };
+        self.ask(number, owner, Asked::Watch, Command::Watch(watch));
+    }
+
+    fn ask_offsets(&mut self, number: usize) {
+        let Some((owner, partitions)) = self.some_partitions(1) else { return };
+        let Some(&partition) = partitions.first() else { return };
+        let durable = self.model.partitions.get(&partition).map_or(Offset(0), |one| one.durable);
+        let time = Timestamp(self.now().wall.0 - self.random.i64(-10..60));
+        let specs = [OffsetSpec::Earliest, OffsetSpec::Latest, OffsetSpec::At(time), OffsetSpec::At(time)];
+        let spec = specs[self.random.usize(0..specs.len())];
+        let query = OffsetQuery { partition, spec, leader_epoch: None };
+        let asked = Asked::Offsets { partition, spec, durable };
+        self.ask(number, owner, asked, Command::ListOffsets(vec![query]));
+    }
+
+    fn administer(&mut self, number: usize) {
+        let live = self.model.live_topics();
+        let free = self.model.free_names(&NAMES);
+        if live.len() < TOPICS && !free.is_empty() {
+            let name = free[self.random.usize(0..free.len())];
+            self.create(number, name);
+        } else if !live.is_empty() && self.random.u8(0..4) == 0 {
+            let id = live[self.random.usize(0..live.len())];
+            self.model.set_existence(id, Existence::Doomed);
+            let delete = Instruction::DeleteTopics(vec![DoomedTopic { name: None, id }]);
+            self.ask(number, CoreId(0), Asked::Delete(id), Command::Control(delete));
+        }
+    }
+
+    fn create(&mut self, number: usize, name: &str) {
+        self.clients.topic_number += 1;
+        let mut id = [0x55; 16];
+        id[..8].copy_from_slice(&self.clients.topic_number.to_be_bytes());
+        let id = TopicId(id);
+        let partitions = self.random.i32(1..=4);
+        let durability = if self.random.u8(0..4) == 0 { Durability::Async } else { Durability::Sync };
+        self.model.want_topic(id, name, partitions, durability);
+        let set = |key: &str, value: String| (key.to_owned(), Some(value));
+        let durability = if durability == Durability::Sync { "sync" } else { "async" };
+        let configs = vec![
+            set("durability", durability.to_owned()),
+            set("segment.bytes", self.plan.segment_bytes.to_string()),
+            set("index.interval.bytes", self.plan.index_interval_bytes.to_string()),
+        ];
+        let topic = NewTopic {
+            name: name.to_owned(),
+            id,
+            partitions,
+            replication_factor: 1,
+            assignments: Vec::new(),
+            configs,
+        };
+        let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
+        self.ask(number, CoreId(0), Asked::Create(id), Command::Control(create));
+    }
+}

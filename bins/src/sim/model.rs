@@ -1,0 +1,171 @@
+//! What the simulator knows to be true: every batch that a client sent, every batch that a shard put into its journal, and how much of
+//! that the disk really holds. Checkers compare the broker with it. Lives in the simulator; never looks into a shard.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use engine::{
+    base::{Offset, PartitionIndex, TopicId, TopicPartition},
+    config::Durability,
+    record::BatchHeader,
+};
+
+/// A batch that a client sent, by its number.
+pub type SentNumber = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// No answer yet, or none ever: the process died.
+    Unknown,
+    Refused,
+    /// Answered with this base offset.
+    Taken(Offset),
+}
+
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub partition: TopicPartition,
+    pub bytes: Bytes,
+    pub records: i64,
+    /// Of the first record; each next one is a millisecond younger.
+    pub time: i64,
+    pub fate: Fate,
+    /// The client and how many batches it had sent to this partition before.
+    pub order: (usize, u64),
+}
+
+/// A batch in a partition's log.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    pub next: Offset,
+    /// With base offset and leader epoch.
+    pub bytes: Bytes,
+    pub sent: SentNumber,
+}
+
+/// One partition of one topic, by id.
+#[derive(Clone, Debug)]
+pub struct PartitionModel {
+    pub durability: Durability,
+    pub batches: BTreeMap<Offset, Placed>,
+    /// End of what was handed to the journal.
+    pub built: Offset,
+    /// End of what is in stable storage, as the disk says.
+    pub durable: Offset,
+    /// Of the last start.
+    pub leader_epoch: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existence {
+    /// Asked for, not answered.
+    Wanted,
+    Live,
+    /// Its deletion was asked for, not answered.
+    Doomed,
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub struct TopicModel {
+    pub name: String,
+    pub partitions: i32,
+    pub durability: Durability,
+    pub existence: Existence,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    pub topics: BTreeMap<TopicId, TopicModel>,
+    pub partitions: BTreeMap<TopicPartition, PartitionModel>,
+    pub sent: Vec<Sent>,
+    by_content: BTreeMap<(u32, usize), SentNumber>,
+}
+
+/// A batch's identity: no offset and no epoch in it.
+fn content(bytes: &[u8]) -> Option<(u32, usize)> {
+    Some((BatchHeader::parse(bytes).ok()?.crc, bytes.len()))
+}
+
+impl Model {
+    pub fn want_topic(&mut self, id: TopicId, name: &str, partitions: i32, durability: Durability) {
+        let topic = TopicModel { name: name.into(), partitions, durability, existence: Existence::Wanted };
+        self.topics.insert(id, topic);
+        for index in (0..partitions).map(PartitionIndex) {
+            let partition = PartitionModel {
+                durability,
+                batches: BTreeMap::new(),
+                built: Offset(0),
+                durable: Offset(0),
+                leader_epoch: -1,
+            };
+            self.partitions.insert(TopicPartition { topic: id, partition: index }, partition);
+        }
+    }
+
+    pub fn set_existence(&mut self, id: TopicId, existence: Existence) {
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic.existence = existence;
+        }
+        if existence == Existence::Gone {
+            self.partitions.retain(|partition, _| partition.topic != id);
+        }
+    }
+
+    pub fn send(&mut self, sent: Sent) -> SentNumber {
+        let number = self.sent.len();
+        if let Some(content) = content(&sent.bytes) {
+            self.by_content.insert(content, number);
+        }
+        self.sent.push(sent);
+        number
+    }
+
+    /// Which sent batch these bytes are, wherever they were placed.
+    pub fn recognise(&self, bytes: &[u8]) -> Option<SentNumber> {
+        let number = *self.by_content.get(&content(bytes)?)?;
+        let sent = &self.sent[number].bytes;
+        // Base offset and leader epoch are the broker's.
+        let same = sent.len() == bytes.len() && sent[8..12] == bytes[8..12] && sent[16..] == bytes[16..];
+        same.then_some(number)
+    }
+
+    /// The disk holds the partition up to here.
+    pub fn hold(&mut self, partition: TopicPartition, next: Offset) {
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.durable = partition.durable.max(next);
+        }
+    }
+
+    /// A start found the partition to end here: what lay behind never was.
+    pub fn recovered(&mut self, id: TopicPartition, end: Offset) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.batches.split_off(&end);
+            (partition.built, partition.durable) = (end, end);
+        }
+    }
+
+    /// Names of topics that nothing was asked for yet.
+    pub fn free_names<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+        let taken: BTreeSet<&str> = self
+            .topics
+            .values()
+            .filter(|topic| topic.existence != Existence::Gone)
+            .map(|topic| topic.name.as_str())
+            .collect();
+        names.iter().copied().filter(|name| !taken.contains(name)).collect()
+    }
+
+    pub fn live_topics(&self) -> Vec<TopicId> {
+        let live = self.topics.iter().filter(|(_, topic)| topic.existence == Existence::Live);
+        live.map(|(id, _)| *id).collect()
+    }
+}
+
+impl PartitionModel {
+    /// The batch that contains `offset`.
+    pub fn batch_at(&self, offset: Offset) -> Option<(Offset, &Placed)> {
+        let (base, placed) = self.batches.range(..=offset).next_back()?;
+        (offset < placed.next).then_some((*base, placed))
+    }
+}

@@ -1,0 +1,152 @@
+//! What one seed is about: sizes, rounds, faults and latencies, all drawn from the seed. Plain data.
+
+use std::sync::Arc;
+
+use engine::{
+    base::{NodeId, Now},
+    config::Overrides,
+    op::{Class, Op, Sync},
+    shard::{
+        BootConfig,
+        settings::{BrokerOptions, Budget},
+    },
+};
+use fastrand::Rng;
+
+use super::checkers::recovered::Stop;
+
+pub const MICROSECOND: u64 = 1_000;
+pub const MILLISECOND: u64 = 1_000_000;
+pub const CORES_MAX: u16 = 3;
+
+/// Which Ops fail in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    JournalWrite,
+    SegmentWrite,
+    Checkpoint,
+    Sync,
+    /// The file system is full for a while.
+    NoSpace,
+    ColdRead,
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub rounds: u32,
+    pub producers: usize,
+    pub consumers: usize,
+    pub round_ns_max: u64,
+    pub budget: Budget,
+    pub checkpoint_interval_ms: u64,
+    pub segment_bytes: u32,
+    pub index_interval_bytes: u32,
+    pub batch_bytes_max: usize,
+    /// The device is slow by this factor.
+    pub slowness: u64,
+    pub shorn: bool,
+    /// Rounds see failing Ops.
+    pub faulty: bool,
+}
+
+impl Plan {
+    pub fn draw(random: &mut Rng) -> Plan {
+        Plan {
+            rounds: random.u32(2..=5),
+            producers: random.usize(1..=4),
+            consumers: random.usize(0..=2),
+            round_ns_max: random.u64(5..=40) * MILLISECOND,
+            budget: Plan::budget(random),
+            checkpoint_interval_ms: [2, 5, 20, 1000][random.usize(0..4)],
+            segment_bytes: [6 << 10, 16 << 10, 48 << 10, 200 << 10][random.usize(0..4)],
+            index_interval_bytes: [256, 1024, 4096][random.usize(0..3)],
+            batch_bytes_max: [300, 1500, 4000][random.usize(0..3)],
+            slowness: [1, 1, 3, 10][random.usize(0..4)],
+            shorn: random.u8(0..3) == 0,
+            faulty: random.u8(0..4) == 0,
+        }
+    }
+
+    /// One core's memory, so small that extents are recycled all the time.
+    fn budget(random: &mut Rng) -> Budget {
+        let extent_bytes = [64 << 10, 96 << 10, 128 << 10][random.usize(0..3)];
+        Budget {
+            unflushed_bytes: extent_bytes,
+            cache_bytes: 2 * extent_bytes,
+            extent_bytes,
+            extents: random.usize(3..=4),
+            staged_bytes: 16 << 10,
+        }
+    }
+
+    pub fn boot_config(&self, now: Now, random: &mut Rng) -> BootConfig {
+        let options = BrokerOptions {
+            node: NodeId(1),
+            overrides: Overrides::new(),
+            partitions_default: 1,
+            replication_factor_default: 1,
+        };
+        BootConfig {
+            options: Arc::new(options),
+            cores: random.u16(1..=CORES_MAX),
+            budget: if random.u8(0..8) == 0 { Plan::budget(random) } else { self.budget },
+            read_bytes: 64 << 10,
+            checkpoint_interval_ms: self.checkpoint_interval_ms,
+            secret_seed: random.u64(..),
+            now,
+        }
+    }
+
+    pub fn stop(&self, random: &mut Rng) -> Stop {
+        [Stop::Clean, Stop::KilledLanded, Stop::Killed, Stop::PowerLost, Stop::PowerLost][random.usize(0..5)]
+    }
+
+    pub fn fault(&self, random: &mut Rng) -> Fault {
+        let faults = [
+            Fault::None,
+            Fault::JournalWrite,
+            Fault::SegmentWrite,
+            Fault::Checkpoint,
+            Fault::Sync,
+            Fault::NoSpace,
+            Fault::ColdRead,
+        ];
+        if self.faulty { faults[random.usize(0..faults.len())] } else { Fault::None }
+    }
+
+    /// How long an Op is under way.
+    pub fn latency(&self, op: &Op, random: &mut Rng) -> u64 {
+        let (least, most) = match op {
+            Op::Write { sync: Sync::Data, .. } => (30, 300),
+            Op::Write { .. } => (10, 800),
+            Op::Read { class: Class::Latency, .. } => (5, 100),
+            Op::Read { .. } => (5, 300),
+            Op::SyncFilesystem | Op::Fill { .. } => (300, 4000),
+            _ => (5, 400),
+        };
+        // Now and then a device takes its time.
+        let stall = if random.u8(0..50) == 0 { 20 } else { 1 };
+        random.u64(least..most) * MICROSECOND * self.slowness * stall
+    }
+}
+
+impl Fault {
+    /// Whether an Op is of the kind that fails; which of them do is up to chance.
+    pub fn meets(self, op: &Op) -> bool {
+        let file = match op {
+            Op::Write { file, .. } | Op::Read { file, .. } | Op::Truncate { file, .. } => file.as_str(),
+            _ => "",
+        };
+        match self {
+            Fault::None | Fault::NoSpace => false,
+            Fault::JournalWrite => matches!(op, Op::Write { .. }) && file.contains("/extent-"),
+            Fault::Checkpoint => matches!(op, Op::Write { .. }) && file.contains("/checkpoint-"),
+            Fault::SegmentWrite => {
+                !matches!(op, Op::Read { .. }) && !file.is_empty() && !file.starts_with("journal/")
+            }
+            Fault::Sync => matches!(op, Op::SyncFilesystem),
+            Fault::ColdRead => matches!(op, Op::Read { .. }),
+        }
+    }
+}
