@@ -2,12 +2,13 @@
 
 mod broker;
 
-use std::{fs, process::Command};
+use std::{fs, net::TcpStream, process::Command, time::Instant};
 
-use broker::{start, try_start};
+use broker::{PATIENCE, send, start, try_start};
 use net::wire::{
     create_topics::{CreatableTopic, CreateTopicsRequest},
-    metadata::MetadataRequest,
+    fetch::{FetchPartition, FetchRequest, FetchTopic},
+    metadata::{MetadataRequest, MetadataRequestTopic},
 };
 use nix::sys::signal::Signal;
 
@@ -41,6 +42,36 @@ fn a_stop_is_clean_with_connections_open_and_requests_waiting() {
     let _idle = broker.connect();
     broker.signal(Signal::SIGINT);
     assert_eq!(broker.wait().code(), Some(0));
+}
+
+#[test]
+fn a_stop_does_not_wait_longer_for_a_request_than_its_bound_and_a_second_signal_ends_it_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for (signals, code) in [(&[Signal::SIGTERM][..], 0), (&[Signal::SIGTERM, Signal::SIGTERM], 128 + 15)] {
+        let mut broker = start(directory.path(), &[]);
+        let metadata = broker.ask(&MetadataRequest::default(), 12);
+        assert_eq!(metadata.controller_id, 1);
+        let topics = vec![FetchTopic {
+            topic: "waited".into(),
+            partitions: vec![FetchPartition { partition_max_bytes: 1, ..Default::default() }],
+            ..Default::default()
+        }];
+        let name = MetadataRequestTopic { name: Some("waited".into()), ..Default::default() };
+        broker.ask(&MetadataRequest { topics: Some(vec![name]), ..Default::default() }, 12);
+        let mut stream = broker.connect();
+        let waiting = FetchRequest { min_bytes: 1, max_wait_ms: 600_000, topics, ..Default::default() };
+        send(&mut stream, &waiting, 12, 1);
+        // An answer to what was sent after it says that it was read; the broker answers in order, so on another one.
+        broker.ask(&MetadataRequest::default(), 12);
+        let began = Instant::now();
+        signals.iter().for_each(|signal| {
+            broker.signal(*signal);
+            // Two at once are one to the kernel: the first has been taken when the broker takes no connection any more.
+            while signals.len() > 1 && TcpStream::connect(broker.address).is_ok() {}
+        });
+        assert_eq!(broker.wait().code(), Some(code));
+        assert!(began.elapsed() < PATIENCE / 2, "{signals:?}");
+    }
 }
 
 #[test]

@@ -267,3 +267,14 @@ fn more_connections_than_allowed_are_closed_and_places_come_back() {
         assert!(Instant::now() < deadline, "no place came back");
     }
 }
+
+#[test]
+fn an_idle_connection_is_closed_after_its_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &["-o", "connections.max.idle.ms=100"]);
+    let began = Instant::now();
+    let mut stream = broker.connect();
+    assert!(is_closed(&mut stream));
+    assert!(began.elapsed() >= Duration::from_millis(100));
+    is_well(&broker);
+}

@@ -76,6 +76,11 @@ impl Api {
         Rc::new(Api { node, broker, producer_ids: RefCell::default() })
     }
 
+    /// Reads the clock, for `mono_ns`.
+    pub fn look_at_clock(&self) -> u64 {
+        self.node.now().mono_ns
+    }
+
     async fn control(&self, instruction: Instruction) -> Outcome {
         match self.node.call(CONTROLLER, Command::Control(instruction)).await {
             Reply::Controlled(outcome) => outcome,
@@ -140,7 +145,7 @@ impl Serve for Api {
     }
 
     fn mono_ns(&self) -> u64 {
-        self.node.now().mono_ns
+        self.node.seen_ns()
     }
 }
 

@@ -48,6 +48,6 @@ pub trait Serve {
     /// May another request start? If not, `waker` is called when it may.
     fn admits(&self, waker: &Waker) -> bool;
 
-    /// The monotonic clock, in nanoseconds.
+    /// The monotonic clock, in nanoseconds, at most about a second old: asked for at every byte that moves.
     fn mono_ns(&self) -> u64;
 }

@@ -40,6 +40,7 @@ pub struct Node {
     calls: RefCell<Calls>,
     alarm: Alarm,
     batches: RefCell<Batches>,
+    seen_ns: Cell<u64>,
     stopping: Cell<bool>,
     /// Connections that read no request until the bus has room.
     waiting_for_bus: RefCell<Vec<Waker>>,
@@ -56,6 +57,7 @@ impl Node {
             calls: RefCell::default(),
             alarm: Alarm::default(),
             batches: RefCell::default(),
+            seen_ns: Cell::new(clock.now().mono_ns),
             stopping: Cell::new(false),
             waiting_for_bus: RefCell::default(),
         })
@@ -66,7 +68,15 @@ impl Node {
     }
 
     pub fn now(&self) -> Now {
-        self.clock.now()
+        let now = self.clock.now();
+        self.seen_ns.set(now.mono_ns);
+        now
+    }
+
+    /// The monotonic clock as last read, in nanoseconds: for what needs no better than the second in which somebody reads
+    /// it anyway.
+    pub fn seen_ns(&self) -> u64 {
+        self.seen_ns.get()
     }
 
     /// Looks at the metadata as this core knows it. Not the `Arc`: its count would be a cache line that all cores share.
@@ -110,7 +120,7 @@ impl Node {
     fn send(&self, core: CoreId, number: u64, command: Command) {
         let call = CallId { origin: self.core, number };
         if core == self.core {
-            let now = self.clock.now();
+            let now = self.now();
             let _guard = turn::AbortOnPanic;
             self.shard.borrow_mut().handle(now, call, command);
         } else {

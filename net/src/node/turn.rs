@@ -132,7 +132,7 @@ impl Node {
     fn turn(&self) -> Option<Stopped> {
         let mut batches = self.batches.borrow_mut();
         let Batches { done, inbox, ops, messages, replies } = &mut *batches;
-        let now = self.clock.now();
+        let now = self.now();
         let mut shard = self.shard.borrow_mut();
         let mut device = self.device.borrow_mut();
         let mut bus = self.bus.borrow_mut();

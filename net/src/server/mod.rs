@@ -14,7 +14,7 @@ use glommio::{net::TcpListener, timer::Timer};
 
 use crate::{
     api::Api,
-    conn::{Complaints, Connection, Registry, Serve, Shared, Wish},
+    conn::{Complaints, Connection, Registry, Shared, Wish},
     limits,
 };
 
@@ -73,7 +73,7 @@ impl Server {
             };
             failing = false;
             let Ok(peer) = stream.peer_addr() else { continue };
-            let now_ns = self.api.mono_ns();
+            let now_ns = self.api.look_at_clock();
             let seat = match self.places.sit(peer.ip()) {
                 Ok(seat) => seat,
                 Err(reason) => {
@@ -103,7 +103,7 @@ impl Server {
     pub async fn sweep(self: Rc<Self>) {
         loop {
             Timer::new(Duration::from_millis(limits::SWEEP_MS)).await;
-            self.registry.sweep(self.api.mono_ns(), self.config.idle_ms_max.unwrap_or(u64::MAX));
+            self.registry.sweep(self.api.look_at_clock(), self.config.idle_ms_max.unwrap_or(u64::MAX));
         }
     }
 
