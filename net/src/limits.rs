@@ -63,9 +63,6 @@ pub const TURN_EVENTS_MAX: usize = 4096;
 /// The longest wait that a Fetch may ask for, whatever its max_wait_ms says.
 pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 
-/// Producer ids taken from the controller at once by one core: one metadata record serves so many producers.
-pub const PRODUCER_ID_BLOCK: u32 = 1000;
-
 const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);
 const _: () = assert!(POOLED_BYTES_MAX < POOL_BYTES_MAX);
 // A connection that may queue no answer could never make progress.

@@ -30,7 +30,7 @@ impl Buffers {
                 buffer
             }
             // Rounded up, so that the next frame of about this size fits.
-            None if bytes >= limits::POOLED_BYTES_MIN && bytes <= limits::POOLED_BYTES_MAX => {
+            None if (limits::POOLED_BYTES_MIN..=limits::POOLED_BYTES_MAX).contains(&bytes) => {
                 BytesMut::zeroed(bytes.next_multiple_of(limits::SCRATCH_BYTES))
             }
             None => BytesMut::zeroed(bytes),
