@@ -208,7 +208,7 @@ fn a_producer_lives_through_a_killed_broker_and_writes_each_record_once() {
     let mut broker = Broker::start();
     broker.corelog(&["topic", "create", "t", "-p", "1"]).done();
     let mut command = corelog();
-    command.args(["produce", "t", "-v", "--batch-bytes", "4096", "-b", &broker.address]);
+    command.args(["produce", "t", "-v", "--batch-bytes", "4096", "--timeout", "60", "-b", &broker.address]);
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = process.stdin.take().unwrap();
     let mut out = BufReader::new(process.stdout.take().unwrap());

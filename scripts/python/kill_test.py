@@ -11,17 +11,17 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from broker import Broker, BrokerFailed
 from ledger import Ledger, canaries, payload
+from reading import read
 
 TOPIC = "kept"
 PARTITIONS = 6
 PRODUCERS = [("all", "none"), ("1", "lz4"), ("all", "zstd"), ("1", "none")]
 RECORDS_PER_SECOND = 4000
-READ_SECONDS_MAX = 120
 FIRST_ACK_SECONDS_MAX = 30
 WHOLE_EVERY = 10
 
@@ -94,40 +94,6 @@ def warm_up(broker, number, ledger):
         raise BrokerFailed(f"a partition takes no records: {acknowledged[:3]}\n{broker.log_tail()}")
 
 
-def end_offset(consumer, partition):
-    """The high watermark; a broker that has just started may say for a moment that nobody leads."""
-    limit = time.monotonic() + 20
-    while True:
-        try:
-            return consumer.get_watermark_offsets(partition, timeout=20)[1]
-        except KafkaException as error:
-            if time.monotonic() > limit or not error.args[0].retriable() and error.args[0].name() != "NOT_LEADER_FOR_PARTITION":
-                raise
-        time.sleep(0.05)
-
-
-def read(broker, first):
-    """Everything from the offsets `first` on: {partition: [(offset, value)]}."""
-    consumer = Consumer({"bootstrap.servers": broker.address, "group.id": "unused", "enable.auto.commit": False, "log_level": 0})
-    try:
-        parts = range(PARTITIONS)
-        ends = {p: end_offset(consumer, TopicPartition(TOPIC, p)) for p in parts}
-        found = {p: [] for p in parts}
-        consumer.assign([TopicPartition(TOPIC, p, first[p]) for p in parts])
-        missing, limit = sum(max(ends[p] - first[p], 0) for p in parts), time.monotonic() + READ_SECONDS_MAX
-        while missing > 0:
-            if time.monotonic() > limit:
-                raise BrokerFailed(f"{missing} records could not be read within {READ_SECONDS_MAX} s")
-            for message in consumer.consume(5000, 0.5):
-                if message.error():
-                    raise KafkaException(message.error())
-                found[message.partition()].append((message.offset(), message.value()))
-                missing -= 1
-        return found
-    finally:
-        consumer.close()
-
-
 def load_until_killed(broker, number, ledger, rng):
     """Starts the producers, kills the broker at a random moment of their work; the seconds until then."""
     lock = threading.Lock()
@@ -171,10 +137,10 @@ def rounds(broker, count, rng):
         back = broker.start()
         whole = number == count or number % WHOLE_EVERY == 0
         first = {p: 0 if whole else verified[p] for p in verified}
-        found = read(broker, first)
+        found = read(broker.address, TOPIC, first)
         complaints = list(ledger.complaints)
         for partition, values in found.items():
-            complaints += ledger.verify(partition, first[partition], values)
+            complaints += ledger.verify(partition, first[partition], [(offset, value) for offset, _, value in values])
             # The end may have moved back below what was verified: then the complaint above has said so.
             verified[partition] = first[partition] + len(values)
         print(

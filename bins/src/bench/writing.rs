@@ -18,6 +18,9 @@ use crate::cli::failure::Failure;
 /// What the broker may take for one request; the client waits no longer for an answer than its own default.
 const REQUEST_TIMEOUT_MS: i32 = 20_000;
 
+/// How long after the window what was due in it is still sent.
+const LATE_MAX: Duration = Duration::from_secs(1);
+
 pub struct Writer {
     sender: JoinHandle<Result<Sent, String>>,
     receiver: JoinHandle<Tally>,
@@ -142,17 +145,20 @@ impl Sending {
     }
 
     fn run_paced(&mut self, pace: Pace) -> Result<(), Failure> {
+        // All that is due before the window ends is sent, though late; but a broker that takes nothing ends the run too.
+        let limit = pace.count_due(self.window.until).saturating_sub(1);
+        let give_up = self.window.until + LATE_MAX;
         let mut first = 0;
-        loop {
+        while first < limit {
             let now = Instant::now();
-            if now >= self.window.until {
+            if now >= give_up {
                 break;
             }
-            let count = (pace.count_due(now).saturating_sub(first)).min(self.batch_records);
-            let full = pace.due(first + self.batch_records - 1);
+            let count = pace.count_due(now).min(limit).saturating_sub(first).min(self.batch_records);
+            let full = pace.due(first + self.batch_records.min(limit - first) - 1);
             let ready = full.min(pace.due(first) + self.linger);
             if count == 0 || now < ready {
-                thread::sleep(ready.min(self.window.until).saturating_duration_since(now));
+                thread::sleep(ready.saturating_duration_since(now));
                 continue;
             }
             let batch = self.content.batch((first..first + count).map(|number| pace.due(number)))?;
@@ -161,7 +167,7 @@ impl Sending {
             }
             first += count;
         }
-        self.sent.overdue = pace.count_due(self.window.until).saturating_sub(first + 1);
+        self.sent.overdue = limit - first;
         Ok(())
     }
 

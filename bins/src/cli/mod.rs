@@ -51,14 +51,15 @@ struct Connect {
     /// Brokers to start from, host:port with commas between them
     #[arg(short, long, value_name = "ADDRESSES", default_value = "127.0.0.1:9092")]
     bootstrap_server: String,
-    /// How long to wait for a connection or an answer, in seconds
+    /// How long to wait for a connection, for an answer, or for a lost broker to return, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
 
 impl Connect {
     fn client(&self) -> Result<Client, Failure> {
-        let options = Options { timeout: Duration::from_secs(self.timeout), ..Options::default() };
+        let timeout = Duration::from_secs(self.timeout);
+        let options = Options { timeout, retry_for: timeout, ..Options::default() };
         Ok(Client::connect(&self.bootstrap_server, options)?)
     }
 }

@@ -203,6 +203,7 @@ fn with_port(
         auto_create_topics: config.auto_create_topics,
         delete_topics: config.delete_topics,
         fetch_bytes_max: u32::try_from(config.fetch_bytes_max).unwrap_or(u32::MAX),
+        options: Arc::new(settings.options.clone()),
     };
     Ok((address, broker))
 }

@@ -1,6 +1,11 @@
 //! The way from flags to a broker that serves, and to its end. Runs on the main thread; the cores have their own.
 
-use std::{fs, io, process, sync::Arc, time::Instant};
+use std::{
+    fs, io, process,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use engine::{
     base::NodeId,
@@ -29,6 +34,10 @@ use super::{
 /// A checkpoint this long after the first change that it would save: a restart redoes no more than this.
 const CHECKPOINT_INTERVAL_MS: u64 = 60_000;
 
+/// How long a start waits for a killed predecessor's listening sockets to go, and how often it looks.
+const PORT_PATIENCE: Duration = Duration::from_secs(3);
+const PORT_RETRY_EVERY: Duration = Duration::from_millis(50);
+
 /// Runs the broker; the process's exit code.
 pub fn run(flags: &Flags) -> i32 {
     match try_run(flags) {
@@ -56,15 +65,9 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    for Endpoint { address, .. } in &settings.endpoints {
-        if is_taken(*address) {
-            return Err(Refusal::one(format!(
-                "another process listens on {address}; stop it, or choose --listen"
-            )));
-        }
-    }
     let lock = DirectoryLock::acquire(&settings.data_dir, LOCK_PATIENCE)
         .map_err(|failure| Refusal::one(failure.to_string()))?;
+    check_ports(&settings)?;
     let identity = identify(&settings)?;
     let clock = Clock::start();
     let boot = boot(&settings, &identity, clock, &lock)?;
@@ -104,6 +107,22 @@ fn check_host(settings: &Settings) -> Result<(), Refusal> {
         }
     }
     if fatal.is_empty() { Ok(()) } else { Err(Refusal(fatal)) }
+}
+
+/// Nobody else listens where this broker shall. A killed predecessor's sockets live on for a moment, so one look is not enough.
+fn check_ports(settings: &Settings) -> Result<(), Refusal> {
+    let deadline = Instant::now() + PORT_PATIENCE;
+    for Endpoint { address, .. } in &settings.endpoints {
+        while is_taken(*address) {
+            if Instant::now() > deadline {
+                return Err(Refusal::one(format!(
+                    "another process listens on {address}; stop it, or choose --listen"
+                )));
+            }
+            thread::sleep(PORT_RETRY_EVERY);
+        }
+    }
+    Ok(())
 }
 
 fn identify(settings: &Settings) -> Result<Identity, Refusal> {

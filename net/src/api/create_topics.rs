@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use engine::{
     base::{NodeId, PartitionIndex, TopicId},
+    config::{Described, Overrides},
     controller::{Instruction, Mode, NewTopic, Outcome, TopicCreated},
     error::{ErrorCode, Refusal},
 };
 
-use super::Api;
+use super::{Api, options};
 use crate::wire::{
     Text,
     create_topics::{
@@ -19,15 +20,15 @@ use crate::wire::{
     },
 };
 
-/// Where a configuration value comes from: it was set on the topic.
-const SOURCE_TOPIC: i8 = 1;
-
 pub(super) async fn handle(api: Rc<Api>, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mode = if request.validate_only { Mode::ValidateOnly } else { Mode::Apply };
     let names: Vec<Text> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let topics = request.topics.into_iter().map(|topic| new_topic(topic, api.random_topic_id())).collect();
     let outcome = api.control(Instruction::CreateTopics { topics, mode }).await;
-    CreateTopicsResponse { topics: respond(names, outcome), ..Default::default() }
+    let topics = api.node.with_image(|image| {
+        respond(names, outcome, |overrides| options::of_topic(image, &api.broker, overrides))
+    });
+    CreateTopicsResponse { topics, ..Default::default() }
 }
 
 fn new_topic(topic: CreatableTopic, id: TopicId) -> NewTopic {
@@ -48,9 +49,15 @@ fn new_topic(topic: CreatableTopic, id: TopicId) -> NewTopic {
     }
 }
 
-fn respond(names: Vec<Text>, outcome: Outcome) -> Vec<CreatableTopicResult> {
+fn respond(
+    names: Vec<Text>,
+    outcome: Outcome,
+    describe: impl Fn(&Overrides) -> Vec<Described>,
+) -> Vec<CreatableTopicResult> {
     match outcome {
-        Outcome::TopicsCreated(created) => created.into_iter().map(result).collect(),
+        Outcome::TopicsCreated(created) => {
+            created.into_iter().map(|topic| result(topic, &describe)).collect()
+        }
         Outcome::Refused(refusal) => names.into_iter().map(|name| failed(name, refusal.clone())).collect(),
         _ => {
             let refusal = Refusal::new(ErrorCode::UnknownServerError, "The controller gave another answer.");
@@ -59,17 +66,18 @@ fn respond(names: Vec<Text>, outcome: Outcome) -> Vec<CreatableTopicResult> {
     }
 }
 
-fn result(created: TopicCreated) -> CreatableTopicResult {
+fn result(created: TopicCreated, describe: &impl Fn(&Overrides) -> Vec<Described>) -> CreatableTopicResult {
     let name = Text::from(created.name);
     let topic = match created.result {
         Ok(topic) => topic,
         Err(refusal) => return failed(name, refusal),
     };
-    let config = |(name, value): (String, String)| CreatableTopicConfigs {
-        name: name.into(),
-        value: Some(value.into()),
-        config_source: SOURCE_TOPIC,
-        ..Default::default()
+    let config = |described: Described| CreatableTopicConfigs {
+        name: described.key.name.into(),
+        value: described.value.map(Text::from),
+        read_only: described.read_only,
+        config_source: described.source.id(),
+        is_sensitive: described.key.is_sensitive(),
     };
     CreatableTopicResult {
         name,
@@ -77,7 +85,7 @@ fn result(created: TopicCreated) -> CreatableTopicResult {
         error_message: None,
         num_partitions: topic.partitions,
         replication_factor: topic.replication_factor,
-        configs: Some(topic.overrides.into_iter().map(config).collect()),
+        configs: Some(describe(&topic.overrides).into_iter().map(config).collect()),
         ..Default::default()
     }
 }
@@ -98,7 +106,7 @@ mod tests {
     #[test]
     fn a_refusal_of_the_whole_is_told_for_each_topic() {
         let refusal = Refusal::new(ErrorCode::NotController, "no");
-        let results = respond(vec!["a".into(), "b".into()], Outcome::Refused(refusal));
+        let results = respond(vec!["a".into(), "b".into()], Outcome::Refused(refusal), |_| Vec::new());
         let codes: Vec<(&str, i16)> = results.iter().map(|r| (r.name.as_str(), r.error_code)).collect();
         assert_eq!(codes, [("a", 41), ("b", 41)]);
     }

@@ -12,7 +12,7 @@ use engine::{
     error::ErrorCode,
 };
 
-use super::{Api, Broker};
+use super::{Api, Broker, CLUSTER_OPERATIONS, OPERATIONS_UNASKED, TOPIC_OPERATIONS};
 use crate::wire::{
     Text,
     metadata::{
@@ -20,14 +20,6 @@ use crate::wire::{
         MetadataResponsePartition, MetadataResponseTopic,
     },
 };
-
-/// Read, write, create, delete, alter, describe, describe and alter configs: all that a topic has (KIP-430), one bit each by its
-/// number. Without an authorizer everybody may do everything.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
-/// Create, alter, describe, cluster action, describe and alter configs, idempotent write.
-const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
-/// What is answered when nobody asked.
-const OPERATIONS_UNASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(api: Rc<Api>, request: MetadataRequest, version: i16) -> MetadataResponse {
     let missing = api.node.with_image(|image| missing(image, &request, version));
@@ -170,7 +162,8 @@ fn describe(topic: &TopicImage, operations: i32) -> MetadataResponseTopic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::base::{NodeId, TopicId};
+    use crate::api::tests::broker;
+    use engine::base::TopicId;
 
     fn asked(name: Option<&str>, id: TopicId) -> MetadataRequestTopic {
         MetadataRequestTopic { topic_id: id, name: name.map(Text::from) }
@@ -178,19 +171,6 @@ mod tests {
 
     fn request(topics: Option<Vec<MetadataRequestTopic>>) -> MetadataRequest {
         MetadataRequest { topics, ..Default::default() }
-    }
-
-    fn broker() -> Broker {
-        Broker {
-            cluster_id: "c".into(),
-            node: NodeId(1),
-            host: "localhost".into(),
-            port: 9092,
-            rack: None,
-            auto_create_topics: true,
-            delete_topics: true,
-            fetch_bytes_max: 1 << 20,
-        }
     }
 
     #[test]

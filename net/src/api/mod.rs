@@ -4,19 +4,23 @@
 mod api_versions;
 mod create_topics;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod fetch;
 mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod options;
 mod produce;
 mod split;
 
-use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, task::Waker};
+use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, task::Waker};
 
 use bytes::Bytes;
 use engine::{
     base::{CoreId, NodeId, TopicId},
+    config::Overrides,
     controller::{Instruction, Outcome, topic_id_from_random},
     error::{ErrorCode, Refusal},
     shard::command::{Command, Reply},
@@ -40,7 +44,17 @@ const SERVED: &[ApiKey] = &[
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
     ApiKey::InitProducerId,
+    ApiKey::DescribeConfigs,
+    ApiKey::DescribeCluster,
 ];
+
+/// Read, write, create, delete, alter, describe, describe and alter configs: all that a topic has (KIP-430), one bit each by its
+/// number. Without an authorizer everybody may do everything.
+const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// Create, alter, describe, cluster action, describe and alter configs, idempotent write.
+const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+/// What is answered when nobody asked.
+const OPERATIONS_UNASKED: i32 = i32::MIN;
 
 /// Metadata is decided on this core.
 const CONTROLLER: CoreId = CoreId(0);
@@ -62,6 +76,8 @@ pub struct Broker {
     pub delete_topics: bool,
     /// `fetch.max.bytes`
     pub fetch_bytes_max: u32,
+    /// What the broker was started with, for those who ask for its options.
+    pub options: Arc<Overrides>,
 }
 
 /// The handlers of one core.
@@ -129,6 +145,12 @@ impl Api {
             }),
             ApiKey::InitProducerId => read(reader, version)
                 .map(|request| later(init_producer_id::handle(self.clone(), request), version, correlation)),
+            ApiKey::DescribeConfigs => read(reader, version).map(|request| {
+                ready(&describe_configs::answer(self, &request, version), version, correlation)
+            }),
+            ApiKey::DescribeCluster => read(reader, version).map(|request| {
+                ready(&describe_cluster::answer(&self.broker, &request), version, correlation)
+            }),
             _ => return Err(format!("{} is not served here", key.name())),
         };
         started.map_err(|error| format!("a malformed {} request of version {version}: {error}", key.name()))
@@ -149,8 +171,10 @@ impl Serve for Api {
     }
 }
 
+/// Bytes behind the last field are ignored, as Apache Kafka does: librdkafka 2.16 asks for all topics in a Metadata request of
+/// version 13 that is three bytes too long.
 fn read<M: Message>(mut reader: Reader, version: i16) -> Result<M, WireError> {
-    M::decode(&mut reader, version)
+    M::decode_first(&mut reader, version)
 }
 
 fn reply<M: Message>(response: &M, version: i16, correlation: i32) -> Answer {
@@ -170,4 +194,23 @@ fn running(answer: impl Future<Output = Answer> + 'static) -> Started {
 
 fn later<M: Message>(response: impl Future<Output = M> + 'static, version: i16, correlation: i32) -> Started {
     running(async move { reply(&response.await, version, correlation) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn broker() -> Broker {
+        Broker {
+            cluster_id: "c".into(),
+            node: NodeId(1),
+            host: "localhost".into(),
+            port: 9092,
+            rack: None,
+            auto_create_topics: true,
+            delete_topics: true,
+            fetch_bytes_max: 1 << 20,
+            options: Arc::default(),
+        }
+    }
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::address::Address;
 use super::connection::Connection;
 use super::error::ClientError;
-use super::limits::{ATTEMPTS_MAX, BACKOFF_FIRST, BACKOFF_MAX, TIMEOUT_DEFAULT};
+use super::limits::{BACKOFF_FIRST, BACKOFF_MAX, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT};
 use super::topic::Topic;
 use crate::wire::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use crate::wire::{Request, Text};
@@ -18,13 +18,13 @@ pub struct Options {
     pub client_id: String,
     /// Bounds each connect, each write and each answer.
     pub timeout: Duration,
-    /// How often an operation is tried in all; at least 1.
-    pub attempts_max: u32,
+    /// How long an operation is tried again after its first failure.
+    pub retry_for: Duration,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { client_id: "corelog".to_owned(), timeout: TIMEOUT_DEFAULT, attempts_max: ATTEMPTS_MAX }
+        Options { client_id: "corelog".to_owned(), timeout: TIMEOUT_DEFAULT, retry_for: RETRY_FOR_DEFAULT }
     }
 }
 
@@ -200,18 +200,16 @@ impl Client {
         self.topics.clear();
     }
 
-    /// Tries until it succeeds, fails for good, or `attempts_max` is reached; asks for leaders anew in between.
+    /// Tries until it succeeds, fails for good, or `retry_for` has passed; asks for leaders anew in between.
     pub fn retrying<T>(
         &mut self,
         mut attempt: impl FnMut(&mut Client) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let mut tried = 1;
+        let mut retries = Retries::default();
         loop {
             match attempt(self) {
-                Err(error) if error.is_retriable() && tried < self.options.attempts_max => {
+                Err(error) if error.is_retriable() && retries.another(self.options.retry_for) => {
                     self.forget_all();
-                    pause(tried);
-                    tried += 1;
                 }
                 outcome => return outcome,
             }
@@ -223,14 +221,27 @@ fn unknown_node(node: i32) -> ClientError {
     ClientError::Incomplete { operation: "Metadata", what: format!("node {node}") }
 }
 
-/// Waits longer after each failed attempt.
-pub(super) fn pause(attempts: u32) {
-    let doublings = attempts.saturating_sub(1).min(16);
-    thread::sleep(BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_MAX));
+/// How often one operation has failed, and since when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Retries {
+    count: u32,
+    since: Option<Instant>,
+}
+
+impl Retries {
+    /// Notes a failure; waits, longer each time, and allows another attempt until `retry_for` has passed.
+    pub(super) fn another(&mut self, retry_for: Duration) -> bool {
+        if self.since.get_or_insert_with(Instant::now).elapsed() >= retry_for {
+            return false;
+        }
+        thread::sleep(BACKOFF_FIRST.saturating_mul(1 << self.count.min(16)).min(BACKOFF_MAX));
+        self.count += 1;
+        true
+    }
 }
 
 /// A number that differs from run to run, good enough to spread load.
 pub(super) fn arbitrary() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::from(since.subsec_nanos() / 1000) ^ u64::from(std::process::id())
+    u64::from(since.subsec_micros()) ^ u64::from(std::process::id())
 }

@@ -11,10 +11,10 @@ pub const READ_BYTES_MAX: usize = 256 << 10;
 /// How long a connection, a write or an answer may take unless the caller says otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
-/// How often an operation is tried before its error is told.
-pub const ATTEMPTS_MAX: u32 = 12;
+/// How long an operation is tried again before its error is told: a broker that restarts is back sooner.
+pub const RETRY_FOR_DEFAULT: Duration = Duration::from_secs(30);
 
-/// The pause after the first failed attempt; doubles with each up to the next limit, 8 s for all attempts together.
+/// The pause after the first failed attempt; doubles with each up to the next limit.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(1);
 

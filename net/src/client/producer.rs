@@ -9,7 +9,7 @@ use engine::base::{ProducerEpoch, ProducerId, Sequence};
 use engine::error::ErrorCode;
 use engine::record::{BatchBuilder, Compression, RecordData};
 
-use super::cluster::{AutoCreation, Client, arbitrary, pause};
+use super::cluster::{AutoCreation, Client, Retries, arbitrary};
 use super::connection::Ticket;
 use super::error::ClientError;
 use super::limits::{IN_FLIGHT_MAX, READY_BATCHES_MAX};
@@ -67,7 +67,7 @@ struct Ready {
     partition: i32,
     batch: Bytes,
     record_count: i32,
-    attempts: u32,
+    retries: Retries,
 }
 
 struct InFlight {
@@ -181,7 +181,7 @@ impl<'c> Producer<'c> {
             *next = Sequence(next.0.wrapping_add(record_count) & i32::MAX);
         }
         let batch = open.build().map_err(|error| self.unfit(&error.to_string()))?;
-        self.ready.push_back(Ready { partition, batch, record_count, attempts: 0 });
+        self.ready.push_back(Ready { partition, batch, record_count, retries: Retries::default() });
         self.sticky.advance();
         Ok(())
     }
@@ -263,14 +263,12 @@ impl<'c> Producer<'c> {
     }
 
     /// Puts a batch back in front if its error may pass.
-    fn again(&mut self, ready: Ready, error: ClientError) -> Result<(), ClientError> {
-        let attempts = ready.attempts + 1;
-        if !error.is_retriable() || attempts >= self.client.options().attempts_max {
+    fn again(&mut self, mut ready: Ready, error: ClientError) -> Result<(), ClientError> {
+        if !error.is_retriable() || !ready.retries.another(self.client.options().retry_for) {
             return Err(error);
         }
         self.client.forget(&self.topic);
-        pause(attempts);
-        self.ready.push_front(Ready { attempts, ..ready });
+        self.ready.push_front(ready);
         Ok(())
     }
 

@@ -58,7 +58,11 @@ impl Broker {
     }
 
     fn client(&self) -> Client {
-        let options = Options { timeout: Duration::from_secs(10), attempts_max: 4, ..Options::default() };
+        self.client_that_retries(Duration::from_secs(10))
+    }
+
+    fn client_that_retries(&self, retry_for: Duration) -> Client {
+        let options = Options { timeout: Duration::from_secs(10), retry_for, ..Options::default() };
         Client::connect(&self.address, options).unwrap()
     }
 
@@ -344,7 +348,7 @@ fn what_will_not_pass_is_told_at_once() {
 #[test]
 fn retries_end() {
     let broker = Broker::start(vec![Answer::Code(ErrorCode::NotLeaderOrFollower); 100]);
-    let mut client = broker.client();
+    let mut client = broker.client_that_retries(Duration::from_millis(200));
     let mut producer = Producer::new(&mut client, "t", small_batches()).unwrap();
     producer.push(Some(0), value("a")).unwrap();
     assert!(producer.flush().is_err());

@@ -22,8 +22,15 @@ use super::{ApiKey, Reader, WireError, Writer};
 pub trait Message: Sized {
     const API: ApiKey;
 
+    /// Reads a body of `version` and leaves what follows it unread.
+    fn decode_first(reader: &mut Reader, version: i16) -> Result<Self, WireError>;
+
     /// Reads a body of `version`, to its last byte: what follows is an error.
-    fn decode(reader: &mut Reader, version: i16) -> Result<Self, WireError>;
+    fn decode(reader: &mut Reader, version: i16) -> Result<Self, WireError> {
+        let message = Self::decode_first(reader, version)?;
+        reader.finish()?;
+        Ok(message)
+    }
 
     /// Writes a body of `version`. After an error what was written is worth nothing.
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), WireError>;
@@ -231,11 +238,11 @@ macro_rules! message {
         impl $crate::wire::Message for $name {
             const API: $crate::wire::ApiKey = $crate::wire::ApiKey::$api;
 
-            fn decode(reader: &mut $crate::wire::Reader, version: i16) -> Result<Self, $crate::wire::WireError> {
-                let context = Self::API.context(version)?;
-                let message = <Self as $crate::wire::field::Field>::read(reader, context)?;
-                reader.finish()?;
-                Ok(message)
+            fn decode_first(
+                reader: &mut $crate::wire::Reader,
+                version: i16,
+            ) -> Result<Self, $crate::wire::WireError> {
+                <Self as $crate::wire::field::Field>::read(reader, Self::API.context(version)?)
             }
 
             fn encode(&self, writer: &mut $crate::wire::Writer, version: i16) -> Result<(), $crate::wire::WireError> {

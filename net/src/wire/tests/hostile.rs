@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fastrand::Rng;
 
-use super::{Subject, WireError, decode, encode, for_each_api, samples};
+use super::{Message, Reader, Subject, WireError, decode, encode, for_each_api, samples};
 use crate::wire;
 
 fn every_prefix_is_an_error<M: Subject>() {
@@ -147,4 +147,13 @@ fn null_is_an_error_where_the_version_has_none() {
     let outcome = decode::<wire::metadata::MetadataRequest>(null.clone(), 0);
     assert_eq!(outcome, Err(WireError::NullInVersion { field: "topics", version: 0 }));
     assert_eq!(decode(null, 1), Ok(request));
+}
+
+#[test]
+fn a_request_may_be_followed_by_bytes_that_nobody_reads() {
+    // librdkafka 2.16 asks for all topics in Metadata 13 with three bytes behind the last field; Apache Kafka answers.
+    let bytes = Bytes::from_static(&[0, 0, 0, 0, 1, 0, 0]);
+    let outcome = wire::metadata::MetadataRequest::decode_first(&mut Reader::new(bytes.clone()), 13);
+    assert_eq!(outcome.map(|request| request.topics), Ok(None));
+    assert_eq!(decode::<wire::metadata::MetadataRequest>(bytes, 13), Err(WireError::TrailingBytes(3)));
 }

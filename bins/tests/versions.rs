@@ -1,0 +1,168 @@
+//! Every version that the broker tells of is answered in that version, end to end.
+
+mod broker;
+
+use broker::{Broker, receive, send, start};
+use engine::{
+    base::TopicId,
+    record::{BatchBuilder, Codec, RecordData},
+};
+use net::wire::{
+    ApiKey, Records, Request,
+    api_versions::ApiVersionsRequest,
+    create_topics::{CreatableTopic, CreateTopicsRequest},
+    delete_topics::{DeleteTopicState, DeleteTopicsRequest},
+    describe_cluster::DescribeClusterRequest,
+    describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
+    fetch::{FetchPartition, FetchRequest, FetchTopic},
+    find_coordinator::FindCoordinatorRequest,
+    init_producer_id::InitProducerIdRequest,
+    list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
+    metadata::{MetadataRequest, MetadataRequestTopic},
+    produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
+};
+
+const TOPIC: &str = "orders";
+
+struct Asked {
+    apis: Vec<ApiKey>,
+}
+
+impl Asked {
+    /// Asks in each version, over one connection, and hands the answers over.
+    fn each<R: Request>(
+        &mut self,
+        broker: &Broker,
+        request: impl Fn(i16) -> R,
+        check: impl Fn(i16, R::Response),
+    ) {
+        let mut stream = broker.connect();
+        for version in R::API.versions() {
+            send(&mut stream, &request(version), version, i32::from(version));
+            check(version, receive(&mut stream, version, i32::from(version)));
+        }
+        self.apis.push(R::API);
+    }
+}
+
+fn batch() -> Records {
+    let mut builder = BatchBuilder::new(Codec::None, 1 << 20);
+    assert!(builder.push(RecordData { value: Some(b"value"), ..RecordData::default() }));
+    builder.build().expect("a batch").into()
+}
+
+#[test]
+fn every_version_that_is_told_of_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &[]);
+    let topic =
+        CreatableTopic { name: TOPIC.into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let created = broker.ask(&CreateTopicsRequest { topics: vec![topic.clone()], ..Default::default() }, 7);
+    let id = created.topics[0].topic_id;
+    let id_from = |version: i16, first: i16| if version >= first { id } else { TopicId::ZERO };
+    let name_until = |version: i16, last: i16| if version <= last { TOPIC } else { "" }.into();
+    let mut asked = Asked { apis: Vec::new() };
+
+    let produce = |version| {
+        let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch()) }];
+        let topic = TopicProduceData {
+            name: name_until(version, 12),
+            topic_id: id_from(version, 13),
+            partition_data,
+        };
+        ProduceRequest { acks: -1, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() }
+    };
+    asked.each(&broker, produce, |version, response| {
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!((partition.error_code, partition.base_offset), (0, i64::from(version) - 3));
+    });
+    let fetch = |version| {
+        let partition = FetchPartition { partition_max_bytes: 1 << 20, ..Default::default() };
+        let (topic, topic_id) = (name_until(version, 12), id_from(version, 13));
+        let topics = vec![FetchTopic { topic, topic_id, partitions: vec![partition] }];
+        FetchRequest { min_bytes: 1, max_wait_ms: 1000, topics, ..Default::default() }
+    };
+    asked.each(&broker, fetch, |version, response| {
+        let partition = &response.responses[0].partitions[0];
+        assert_eq!((partition.error_code, partition.high_watermark), (0, 11), "version {version}");
+        assert!(!partition.records.clone().unwrap_or_default().is_empty());
+    });
+    let list_offsets = |_| {
+        let partition = ListOffsetsPartition { timestamp: -1, ..Default::default() };
+        let topic = ListOffsetsTopic { name: TOPIC.into(), partitions: vec![partition] };
+        ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() }
+    };
+    asked.each(&broker, list_offsets, |version, response| {
+        let partition = &response.topics[0].partitions[0];
+        let offset = partition.old_style_offsets.first().copied().unwrap_or(partition.offset);
+        assert_eq!((partition.error_code, offset), (0, 11), "version {version}");
+    });
+    let metadata = |_| {
+        let topic = MetadataRequestTopic { name: Some(TOPIC.into()), ..Default::default() };
+        MetadataRequest { topics: Some(vec![topic]), ..Default::default() }
+    };
+    asked.each(&broker, metadata, |version, response| {
+        assert_eq!((response.topics[0].error_code, response.topics[0].partitions.len()), (0, 1));
+        assert_eq!(response.topics[0].topic_id, id_from(version, 10));
+    });
+    let coordinator = |version| {
+        let (key, keys) = if version < 4 { ("g", vec![]) } else { ("", vec!["g".into()]) };
+        FindCoordinatorRequest { key: key.into(), coordinator_keys: keys, ..Default::default() }
+    };
+    asked.each(&broker, coordinator, |_, response| {
+        let of_key = response.coordinators.first().map(|coordinator| coordinator.error_code);
+        assert_eq!(of_key.unwrap_or(response.error_code), 15);
+    });
+    let software = |version| {
+        let name = if version >= 3 { "test" } else { "" };
+        ApiVersionsRequest { client_software_name: name.into(), client_software_version: name.into() }
+    };
+    asked.each(&broker, software, |_, response| assert_eq!(response.error_code, 0));
+    let create = |version| {
+        let name = format!("made-{version}").into();
+        CreateTopicsRequest { topics: vec![CreatableTopic { name, ..topic.clone() }], ..Default::default() }
+    };
+    asked.each(&broker, create, |_, response| assert_eq!(response.topics[0].error_code, 0));
+    let delete = |version| {
+        let name = format!("made-{version}");
+        let mut request = DeleteTopicsRequest { timeout_ms: 1000, ..Default::default() };
+        if version < 6 {
+            request.topic_names = vec![name.into()];
+        } else {
+            request.topics = vec![DeleteTopicState { name: Some(name.into()), topic_id: TopicId::ZERO }];
+        }
+        request
+    };
+    asked.each(&broker, delete, |_, response| assert_eq!(response.responses[0].error_code, 0));
+    let producer_id = |_| InitProducerIdRequest { transactional_id: None, ..Default::default() };
+    asked.each(&broker, producer_id, |_, response| assert_eq!(response.error_code, 0));
+    let configs = |_| {
+        let of = |resource_type, name: &str| DescribeConfigsResource {
+            resource_type,
+            resource_name: name.into(),
+            configuration_keys: None,
+        };
+        DescribeConfigsRequest { resources: vec![of(2, TOPIC), of(4, "1")], ..Default::default() }
+    };
+    asked.each(&broker, configs, |_, response| {
+        assert!(response.results.iter().all(|result| result.error_code == 0 && result.configs.len() > 20));
+    });
+    asked.each(
+        &broker,
+        |_| DescribeClusterRequest::default(),
+        |_, response| {
+            assert_eq!((response.error_code, response.brokers.len()), (0, 1));
+        },
+    );
+
+    let told = broker.ask(&software(3), 3).api_keys;
+    for range in &told {
+        let api = asked.apis.iter().find(|api| api.code() == range.api_key);
+        let api = api.unwrap_or_else(|| panic!("API {} is told of and not asked here", range.api_key));
+        assert_eq!(
+            (range.min_version, range.max_version),
+            (*api.advertised().start(), *api.advertised().end())
+        );
+    }
+    assert_eq!(told.len(), asked.apis.len());
+}
