@@ -91,7 +91,7 @@ def reads_with_small_fetches():
 
 
 def finds_offsets_by_time():
-    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused"})
+    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused", "enable.auto.commit": False})
     made = records("lz4", NOW_MS)
     cases = [(0, 0), (made[200].timestamp, 200), (made[200].timestamp + 1, 201), (made[-1].timestamp, len(made) - 1)]
     for timestamp, expected in cases:
@@ -104,7 +104,7 @@ def finds_offsets_by_time():
 
 
 def knows_the_watermarks():
-    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused"})
+    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused", "enable.auto.commit": False})
     low, high = consumer.get_watermark_offsets(TopicPartition(f"{PREFIX}-gzip", 0), timeout=SECONDS_MAX)
     require((low, high) == (0, len(records("gzip", NOW_MS))), f"low {low}, high {high}")
     consumer.close()
@@ -158,7 +158,7 @@ def reads_partitions_side_by_side():
     for i in range(5 * per_partition):
         producer.produce(topic, b"%d" % i, partition=i % 5)
     require(producer.flush(SECONDS_MAX) == 0, "unanswered records")
-    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused"})
+    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(5)])
     found, end = {p: [] for p in range(5)}, time.monotonic() + SECONDS_MAX
     while sum(map(len, found.values())) < 5 * per_partition and time.monotonic() < end:
@@ -177,7 +177,7 @@ def reads_what_others_wrote():
     others = [t for t in topics if not t.startswith("confluent-")]
     if not others:
         raise Skip("nobody else has written")
-    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused"})
+    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused", "enable.auto.commit": False})
     for topic in others:
         _, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=SECONDS_MAX)
         found = read(topic, 0, high)
