@@ -10,8 +10,7 @@ kafka_jars=$cache/kafka-$kafka_version
 
 build_packages=(gcc libc6-dev make pkg-config ca-certificates)
 test_packages=(kcat python3 python3-venv maven default-jre-headless util-linux iproute2 procps)
-compare_packages=(gcc g++ libc6-dev make pkg-config python3 python3-venv maven default-jre-headless npm util-linux
-  zlib1g-dev libssl-dev libzstd-dev liblz4-dev libsasl2-dev libcurl4-openssl-dev)
+compare_packages=(gcc g++ libc6-dev make pkg-config zlib1g-dev python3 python3-venv maven default-jre-headless util-linux)
 
 # Installs those of the named Debian packages that are missing.
 need_packages() {
@@ -73,4 +72,23 @@ need_kafka_jars() {
   mvn -q -B -f "$wanted" -Dkafka.version="$kafka_version" dependency:copy-dependencies \
     -DoutputDirectory="$kafka_jars/libs" </dev/null
   cp "$wanted" "$kafka_jars/pom.xml"
+}
+
+# librdkafka's own load generator, from the sources in a crate that wraps it: the same client for every broker.
+load_tool=$cache/rdkafka/rdkafka_performance
+need_load_tool() {
+  local sources=$cache/rdkafka/vendor/rdkafka-sys/librdkafka
+  [ ! -x "$load_tool" ] || return 0
+  echo "building rdkafka_performance"
+  rm -rf "$cache/rdkafka"
+  mkdir -p "$cache/rdkafka/crate/src"
+  touch "$cache/rdkafka/crate/src/lib.rs"
+  printf '[package]\nname = "load"\nversion = "0.0.0"\n[dependencies]\nrdkafka-sys = "=4.10.0"\n[workspace]\n' >"$cache/rdkafka/crate/Cargo.toml"
+  (cd "$cache/rdkafka/crate" && cargo vendor -q ../vendor) >/dev/null
+  (
+    cd "$sources"
+    ./configure --disable-ssl --disable-gssapi --disable-curl --disable-zstd --disable-lz4-ext
+    make -j2 -C src librdkafka.a
+    gcc -O2 -Isrc examples/rdkafka_performance.c src/librdkafka.a -o "$load_tool" -lpthread -lz -ldl -lm -lrt
+  ) >"$cache/rdkafka/build.log" 2>&1 || { tail -n 20 "$cache/rdkafka/build.log" >&2; return 1; }
 }
