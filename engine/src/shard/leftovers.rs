@@ -1,7 +1,7 @@
 //! The part of a start that removes what no log claims: directories of topics that are gone, and segment files that a roll had prepared
 //! and no durable batch reached. Runs before any core; must never touch a file that holds a batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     control::{METADATA_LOG, METADATA_TOPIC},
@@ -9,9 +9,8 @@ use super::{
     replay::{Redo, all},
 };
 use crate::{
-    base::{Offset, PartitionIndex, TopicPartition},
+    base::{Offset, PartitionIndex},
     controller::Image,
-    io::journal::checkpoint::PartitionCheckpoint,
     log::names,
     op::{Done, FileName, Op, Perform},
 };
@@ -19,29 +18,19 @@ use crate::{
 /// Directories listed at a time.
 const LISTS_MAX: usize = 256;
 
-/// Removes partition directories that no topic claims, and those of topics whose every batch is still in the journal: an earlier
-/// topic of the same name may have left them.
-pub fn remove_directories(
-    perform: Perform<'_>,
-    image: &Image,
-    known: &BTreeMap<TopicPartition, PartitionCheckpoint>,
-) -> Result<(), BootError> {
-    let mut kept = BTreeSet::from([names::directory(METADATA_TOPIC, METADATA_LOG.partition)]);
+/// Removes partition directories that no topic claims; answers those that stay. A deletion makes its renames durable before the
+/// name can be used again, so a directory that a topic claims is that topic's.
+pub fn remove_directories(perform: Perform<'_>, image: &Image) -> Result<BTreeSet<String>, BootError> {
+    let mut claimed = BTreeSet::from([names::directory(METADATA_TOPIC, METADATA_LOG.partition)]);
     for topic in image.topics() {
-        for index in (0..topic.partitions.len() as i32).map(PartitionIndex) {
-            if known.contains_key(&TopicPartition { topic: topic.id, partition: index }) {
-                kept.insert(names::directory(&topic.name, index));
-            }
-        }
+        let indexes = (0..topic.partitions.len() as i32).map(PartitionIndex);
+        claimed.extend(indexes.map(|index| names::directory(&topic.name, index)));
     }
-    let doomed: Vec<Op> = list(perform, ".")?
-        .into_iter()
-        .filter(|entry| {
-            entry.is_directory && names::is_partition_directory(&entry.name) && !kept.contains(&entry.name)
-        })
-        .map(|entry| Op::RemoveTree { directory: FileName::new(entry.name) })
-        .collect();
-    all(perform, doomed)
+    let found = list(perform, ".")?.into_iter().filter(|entry| entry.is_directory).map(|entry| entry.name);
+    let (kept, unclaimed): (BTreeSet<String>, BTreeSet<String>) = found.partition(|name| claimed.contains(name));
+    let doomed = unclaimed.into_iter().filter(|name| names::is_partition_directory(name));
+    all(perform, doomed.map(|name| Op::RemoveTree { directory: FileName::new(name) }).collect())?;
+    Ok(kept)
 }
 
 /// Removes the files of segments that no redone log has: their first batch was never durable.

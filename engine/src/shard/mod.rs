@@ -76,6 +76,7 @@ enum Purpose {
     /// A deleted partition's directory gets out of the way, then goes.
     Rename(Slot),
     RemoveTree(Slot),
+    SyncRoot,
 }
 
 /// What one core starts with: recovered, or empty.
@@ -171,6 +172,7 @@ impl Shard {
             Purpose::Offsets(job) => self.offsets_read(job, done),
             Purpose::Rename(slot) => self.renamed(now, slot, done),
             Purpose::RemoveTree(slot) => self.tree_removed(slot, done),
+            Purpose::SyncRoot => self.root_synced(now, done),
         }
         if let Some(slot) = slot {
             self.remove_if_idle(slot);

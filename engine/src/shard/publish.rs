@@ -23,6 +23,16 @@ use crate::{
 pub struct Unconfirmed {
     offset: Option<Offset>,
     deleting: BTreeSet<Slot>,
+    renames: Renames,
+}
+
+/// A renamed directory may come back under its old name until the root is synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Renames {
+    #[default]
+    Durable,
+    Volatile,
+    Syncing,
 }
 
 impl Shard {
@@ -146,8 +156,23 @@ impl Shard {
             _ => {}
         }
         self.unconfirmed.deleting.remove(&slot);
+        self.unconfirmed.renames = Renames::Volatile;
         self.push_partition_op(slot, Purpose::RemoveTree(slot), Op::RemoveTree { directory });
         self.wake = true;
+        self.confirm_if_done(now);
+    }
+
+    /// No deleted partition's directory can return: its name may be used again.
+    pub(super) fn root_synced(&mut self, now: Now, done: Done) {
+        if let Done::Failed(failure) = done {
+            self.fail(format!(
+                "the data directory cannot be synced: {failure}. Check the device, then start again."
+            ));
+            return;
+        }
+        if self.unconfirmed.renames == Renames::Syncing {
+            self.unconfirmed.renames = Renames::Durable;
+        }
         self.confirm_if_done(now);
     }
 
@@ -161,6 +186,15 @@ impl Shard {
     fn confirm_if_done(&mut self, now: Now) {
         if !self.unconfirmed.deleting.is_empty() {
             return;
+        }
+        match self.unconfirmed.renames {
+            Renames::Durable => {}
+            Renames::Volatile => {
+                self.unconfirmed.renames = Renames::Syncing;
+                self.push_op(Purpose::SyncRoot, Op::SyncDir { directory: FileName::new(".") });
+                return;
+            }
+            Renames::Syncing => return,
         }
         let Some(offset) = self.unconfirmed.offset.take() else { return };
         if self.config.core == CoreId(0) {

@@ -4,7 +4,10 @@
 //!
 //! Journals of any number of cores are taken; the new number may be larger or smaller.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -111,7 +114,7 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     let metadata_log = metadata.as_ref().map(|partition| partition.log.clone());
     let mut redo = redo_metadata(perform, &cores, metadata_log)?;
     let mut image = read_image(perform, &redo)?;
-    leftovers::remove_directories(perform, &image, &known)?;
+    redo.existing = leftovers::remove_directories(perform, &image)?;
     redo_partitions(perform, &cores, known, &image, config, &mut redo)?;
     leftovers::remove_segments(perform, &redo)?;
 
@@ -184,6 +187,7 @@ fn redo_metadata(perform: Perform<'_>, cores: &[OldCore], log: Option<Log>) -> R
         all(perform, vec![Op::Create { file: names::log(&directory, Offset(0)), allocate: 0 }])?;
     }
     let mut redo = Redo::new(BTreeMap::from([(METADATA_LOG, recovered)]));
+    redo.existing.insert(directory);
     if let Some(core) = cores.first() {
         replay(perform, CoreId(0), core, &mut redo)?;
     }

@@ -1,7 +1,7 @@
 //! Redo: journal frames become log state and segment writes, as if flushed. The same `Log::apply` as live. Idempotent: a
 //! start that is killed in the middle is simply done again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
@@ -43,7 +43,9 @@ pub struct Redo {
     pub partitions: BTreeMap<TopicPartition, Recovered>,
     pending: BTreeMap<FileName, Pending>,
     pending_bytes: usize,
-    /// First files of partitions that had none.
+    /// Partition directories that are there.
+    pub existing: BTreeSet<String>,
+    /// First files of partitions that have no directory yet.
     creates: Vec<Op>,
     ready: Vec<Op>,
     cuts: Vec<Op>,
@@ -57,6 +59,7 @@ impl Redo {
             partitions,
             pending: BTreeMap::new(),
             pending_bytes: 0,
+            existing: BTreeSet::new(),
             creates: Vec::new(),
             ready: Vec::new(),
             cuts: Vec::new(),
@@ -108,7 +111,7 @@ impl Redo {
         let producer = producer_facts(&batch);
         partition.producers.apply(&producer, header.base, batch.max_timestamp);
         let directory = partition.directory.clone();
-        if before.size.0 == 0 {
+        if self.existing.insert(directory.clone()) {
             self.creates.push(Op::Create { file: names::log(&directory, before.base), allocate: 0 });
         }
         self.frames += 1;
