@@ -27,7 +27,8 @@ pub fn remove_directories(perform: Perform<'_>, image: &Image) -> Result<BTreeSe
         claimed.extend(indexes.map(|index| names::directory(&topic.name, index)));
     }
     let found = list(perform, ".")?.into_iter().filter(|entry| entry.is_directory).map(|entry| entry.name);
-    let (kept, unclaimed): (BTreeSet<String>, BTreeSet<String>) = found.partition(|name| claimed.contains(name));
+    let (kept, unclaimed): (BTreeSet<String>, BTreeSet<String>) =
+        found.partition(|name| claimed.contains(name));
     let doomed = unclaimed.into_iter().filter(|name| names::is_partition_directory(name));
     all(perform, doomed.map(|name| Op::RemoveTree { directory: FileName::new(name) }).collect())?;
     Ok(kept)

@@ -4,10 +4,7 @@
 //!
 //! Journals of any number of cores are taken; the new number may be larger or smaller.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
