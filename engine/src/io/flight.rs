@@ -9,7 +9,7 @@ use io_uring::{opcode, squeue, types};
 use super::buffer::{AlignedBuf, is_aligned};
 use super::disk::check_direct;
 use super::files::OpenFile;
-use super::limits::{PIECE_BYTES, READ_RETRIES_MAX, REQUEST_BYTES_MAX};
+use super::limits::{BULK_PIECE_BYTES, PIECE_BYTES, READ_RETRIES_MAX, REQUEST_BYTES_MAX};
 use super::root::{failure, refusal};
 use crate::error::IoFailure;
 use crate::limits::BLOCK_BYTES;
@@ -89,7 +89,8 @@ impl Flight {
         };
         let piece = match self.class {
             Class::Latency => REQUEST_BYTES_MAX,
-            Class::Bulk | Class::Background => PIECE_BYTES,
+            Class::Bulk => BULK_PIECE_BYTES,
+            Class::Background => PIECE_BYTES,
         };
         (length - self.moved).min(piece)
     }

@@ -14,9 +14,11 @@ pub const BACKGROUND_BYTES_IN_FLIGHT: usize = 512 << 10;
 /// Bytes of cold reads in flight: two or more 1 MiB reads overlap, so one slow one does not idle the drive.
 pub const BULK_BYTES_IN_FLIGHT: usize = 4 << 20;
 
-/// The largest single request that is handed to the kernel for bulk and background Ops; larger ones travel in pieces, so
+/// The largest single request that is handed to the kernel for background Ops; larger ones travel in pieces, so
 /// that the caps above count what the device sees.
 pub const PIECE_BYTES: usize = 512 << 10;
+/// Likewise for cold reads: one request for the common fetch.
+pub const BULK_PIECE_BYTES: usize = 1 << 20;
 
 /// The largest single request of any class: below the kernel's own limit of 2 GiB less one page.
 pub const REQUEST_BYTES_MAX: usize = 1 << 30;

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd};
 use std::pin::Pin;
 
 use futures_lite::io::AsyncRead;
+use glommio::io::BufferedFile;
 use glommio::net::TcpStream;
 
 use super::signal::Signal;
@@ -32,18 +33,22 @@ pub async fn wait_readable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Calls `on_raised` after each raise until it breaks. Between two calls every other task of the core has its turn.
+/// One read of the eventfd, which io_uring finishes when the signal is raised, is the whole of a wait and of its clearing.
 pub async fn run(signal: &Signal, mut on_raised: impl FnMut() -> ControlFlow<()>) -> io::Result<()> {
+    let duplicate = signal.as_fd().try_clone_to_owned()?;
+    // SAFETY: the duplicate is open and owned by nobody else from here on; the file closes it.
+    let counter = unsafe { BufferedFile::from_raw_fd(duplicate.into_raw_fd()) };
     loop {
-        // Cleared before the callback looks: what is raised meanwhile is found by the next round.
-        while signal.clear() {
-            if on_raised().is_break() {
-                return Ok(());
-            }
-            glommio::executor().yield_task_queue_now().await;
+        // Cleared before the callback looks: what is raised meanwhile is found by the next read.
+        counter.read_at(0, COUNTER_BYTES).await.map_err(io::Error::from)?;
+        if on_raised().is_break() {
+            return Ok(());
         }
-        wait_readable(signal.as_fd()).await?;
     }
 }
+
+/// An eventfd is read whole.
+const COUNTER_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -16,8 +16,8 @@ pub struct Signal(Arc<EventFd>);
 
 impl Signal {
     pub fn new() -> io::Result<Signal> {
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        Ok(Signal(Arc::new(EventFd::from_value_and_flags(0, flags)?)))
+        // Not EFD_NONBLOCK: io_uring would fail a read of zero instead of waiting with it (`pump`).
+        Ok(Signal(Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?)))
     }
 
     /// Wakes the waiter, now or when it next waits.
@@ -29,7 +29,9 @@ impl Signal {
     /// Takes the wake-up back; whether there was one. Clear first, then look at what it announces: the other order loses
     /// wake-ups.
     pub fn clear(&self) -> bool {
-        self.0.read().is_ok()
+        // Only the owner reads: what is readable stays so until it has read.
+        let readable = poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
+        readable == Ok(1) && self.0.read().is_ok()
     }
 
     /// Blocks the thread until raised or until the time is up; whether it was raised. Not for a core that runs tasks.
