@@ -377,6 +377,8 @@ fn write_checkpoints(
     all(perform, writes.into_iter().map(|(file, bytes)| buffered(file, 0, bytes)).collect())?;
     all(perform, files.into_iter().map(|file| Op::SyncFile { file }).collect())?;
     let directories = (0..config.cores).map(|core| FileName::new(writer::directory(CoreId(core))));
+    // A core that is new has a new directory too: its name must not be younger than the start record.
+    let directories = directories.chain([FileName::new("journal")]);
     all(perform, directories.map(|directory| Op::SyncDir { directory }).collect())?;
     Ok(numbers)
 }
