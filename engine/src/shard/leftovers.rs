@@ -1,7 +1,7 @@
 //! The part of a start that removes what no log claims: directories of topics that are gone, and segment files that a roll had prepared
 //! and no durable batch reached. Runs before any core; must never touch a file that holds a batch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     control::{METADATA_LOG, METADATA_TOPIC},
@@ -11,7 +11,10 @@ use super::{
 use crate::{
     base::{Offset, PartitionIndex},
     controller::Image,
-    log::names,
+    log::{
+        names,
+        segment::{INDEX_ENTRY_BYTES, Segment, TIME_ENTRY_BYTES},
+    },
     op::{Done, FileName, Op, Perform},
 };
 
@@ -34,7 +37,8 @@ pub fn remove_directories(perform: Perform<'_>, image: &Image) -> Result<BTreeSe
     Ok(kept)
 }
 
-/// Removes the files of segments that no redone log has: their first batch was never durable.
+/// Removes the files of segments that no redone log has, since their first batch was never durable; and cuts index files to the
+/// entries that the redone logs have: an earlier start may have redone a group that was lost before it came to its end.
 pub fn remove_segments(perform: Perform<'_>, redo: &Redo) -> Result<(), BootError> {
     let partitions: Vec<_> = redo.partitions.iter().filter(|(id, _)| **id != METADATA_LOG).collect();
     for some in partitions.chunks(LISTS_MAX) {
@@ -46,15 +50,28 @@ pub fn remove_segments(perform: Perform<'_>, redo: &Redo) -> Result<(), BootErro
                 Done::Failed(failure) => return Err(BootError::Io(failure)),
                 Done::Completed | Done::Read(_) => continue,
             };
-            let log = &partition.log;
-            let held = log.segments().filter(|segment| segment.size.0 > 0).map(|segment| segment.base);
-            let held: BTreeSet<Offset> = held.collect();
-            let unheld = |name: &str| names::segment_of(name).is_some_and(|base| !held.contains(&base));
-            let names = entries.into_iter().map(|entry| entry.name).filter(|name| unheld(name));
-            let file = |name| FileName::new(format!("{}/{name}", partition.directory));
-            doomed.extend(names.map(|name| Op::Remove { file: file(name) }));
+            let held: BTreeMap<Offset, &Segment> =
+                partition.log.segments().filter(|one| one.size.0 > 0).map(|one| (one.base, one)).collect();
+            for entry in entries {
+                let Some(base) = names::segment_of(&entry.name) else { continue };
+                let file = FileName::new(format!("{}/{}", partition.directory, entry.name));
+                match held.get(&base).map(|segment| index_bytes(segment, &entry.name)) {
+                    None => doomed.push(Op::Remove { file }),
+                    Some(Some(size)) if entry.size > size => doomed.push(Op::Truncate { file, size }),
+                    Some(_) => {}
+                }
+            }
         }
         all(perform, doomed)?;
     }
     Ok(())
+}
+
+/// How long one of the segment's index files is; none for its other files.
+fn index_bytes(segment: &Segment, name: &str) -> Option<u64> {
+    match name.rsplit_once('.')?.1 {
+        "index" => Some(u64::from(segment.index_entries) * INDEX_ENTRY_BYTES as u64),
+        "timeindex" => Some(u64::from(segment.time_entries) * TIME_ENTRY_BYTES as u64),
+        _ => None,
+    }
 }
