@@ -99,6 +99,9 @@ struct OldCore {
 }
 
 pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError> {
+    // A killed process may have written what no flush followed. What is read from here on must outlive a power loss: directories
+    // are removed on the word of a journal.
+    all(perform, vec![Op::SyncFilesystem])?;
     let old = newest_start(perform)?;
     let mut cores = Vec::new();
     if let Some(old) = old {
