@@ -113,7 +113,14 @@ impl Disk {
     pub fn kill(&mut self, all_land: bool, random: &mut Rng) {
         let mut flights: Vec<Flight> = std::mem::take(&mut self.flights).into_values().collect();
         random.shuffle(&mut flights);
-        for flight in flights {
+        for mut flight in flights {
+            if let Op::Write { sync, .. } = &mut flight.op
+                && !all_land
+                && random.bool()
+            {
+                // Written, and the flush that was to follow never came.
+                *sync = Sync::Later;
+            }
             if all_land || random.bool() {
                 self.happen(flight);
             }

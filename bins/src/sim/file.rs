@@ -108,8 +108,11 @@ impl File {
         self.settle();
     }
 
-    /// A sync that failed: what it covered is stable or never will be, and nobody is told again.
+    /// A sync that failed: the bytes that it covered are stable or never will be, and nobody is told again. Sizes are metadata: a
+    /// file system that cannot write those stops altogether.
     pub fn fail_sync(&mut self, random: &mut Rng) {
+        let sizes = self.pending.iter_mut().filter(|pending| matches!(pending.change, Change::Size(_)));
+        sizes.for_each(|pending| pending.promise = Promise::Stable);
         self.keep_some(random);
     }
 

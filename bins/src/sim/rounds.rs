@@ -232,11 +232,11 @@ fn end(world: &mut World, stop: Stop) -> Verdict {
     world.fault = Fault::None;
     fall(world, stop);
     if stop == Stop::Clean {
-        segments::closed(&world.disk)?;
+        segments::closed(&world.disk, &world.model)?;
         if world.random.u8(0..4) == 0 {
             world.say(|| "and the power is lost".to_owned());
             world.disk.lose_power(&mut world.random);
-            segments::closed(&world.disk)?;
+            segments::closed(&world.disk, &world.model)?;
         }
     }
     Ok(())

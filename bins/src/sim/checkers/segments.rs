@@ -2,7 +2,7 @@
 //! time entries that rise; no file that belongs to no segment. After a clean stop nothing else either: no preallocated space.
 
 use engine::{
-    base::{FilePosition, Offset, TopicId, TopicPartition},
+    base::{FilePosition, Offset, PartitionIndex, TopicId, TopicPartition},
     log::{
         Log, names,
         segment::{INDEX_ENTRY_BYTES, IndexEntry, Segment, TIME_ENTRY_BYTES, TimeEntry},
@@ -11,7 +11,10 @@ use engine::{
 };
 
 use super::{Promise, Verdict, Violation, stale};
-use crate::sim::{disk::Disk, model::Model};
+use crate::sim::{
+    disk::Disk,
+    model::{Existence, Model},
+};
 
 /// Right after a start: every segment that recovery speaks of, its batches compared with what was written.
 pub fn recovered(disk: &Disk, model: &Model, id: TopicPartition, directory: &str, log: &Log) -> Verdict {
@@ -46,12 +49,13 @@ pub fn recovered(disk: &Disk, model: &Model, id: TopicPartition, directory: &str
     Ok(())
 }
 
-/// After a clean stop: every partition directory by itself, without anybody's word for it.
-pub fn closed(disk: &Disk) -> Verdict {
-    for directory in disk.names(".").into_iter().filter(|name| names::is_partition_directory(name)) {
-        if directory.ends_with("-delete") {
-            continue;
-        }
+/// After a clean stop: the directory of every topic that is surely there, by itself, without anybody's word for it.
+pub fn closed(disk: &Disk, model: &Model) -> Verdict {
+    let live = model.topics.values().filter(|topic| topic.existence == Existence::Live);
+    let live = live.flat_map(|topic| {
+        (0..topic.partitions).map(|index| names::directory(&topic.name, PartitionIndex(index)))
+    });
+    for directory in live.chain(["__cluster_metadata-0".to_owned()]) {
         let mut bases: Vec<Offset> = segment_files(disk, &directory).map(|(base, _)| base).collect();
         bases.dedup();
         let mut expected = None;
