@@ -1,7 +1,9 @@
 //! The way from flags to a broker that serves, and to its end. Runs on the main thread; the cores have their own.
 
 use std::{
-    fs, io, process,
+    fs, io,
+    path::Path,
+    process,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -84,7 +86,9 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
 }
 
 fn dry_run(settings: &Settings) -> Result<(), Refusal> {
-    let host = host::probe(&settings.data_dir);
+    // A start would make the directory: what it would be made on is looked at.
+    let present = settings.data_dir.ancestors().find(|path| path.is_dir());
+    let host = host::probe(present.unwrap_or(Path::new(".")));
     let printed = dry_run::print(settings, &host, &mut io::stdout().lock());
     printed.map_err(|error| Refusal::one(format!("the report cannot be written: {error}")))?;
     if host.is_fatal() { Err(Refusal(Vec::new())) } else { Ok(()) }
