@@ -2,6 +2,7 @@
 
 use engine::{
     base::{Offset, Timestamp, TopicPartition},
+    config::Durability,
     controller::Outcome,
     error::ErrorCode,
     shard::command::{Acks, CallId, Fetched, OffsetAnswer, OffsetSpec, Produced, Reply},
@@ -26,7 +27,7 @@ impl World {
                 if batches.len() == answers.len() =>
             {
                 for (number, answer) in batches.into_iter().zip(answers) {
-                    self.produced(acks, number, &answer)?;
+                    self.produced(client, acks, number, &answer)?;
                 }
                 Ok(())
             }
@@ -78,12 +79,13 @@ impl World {
         }
     }
 
-    fn produced(&mut self, acks: Acks, number: SentNumber, answer: &Produced) -> Verdict {
+    fn produced(&mut self, client: usize, acks: Acks, number: SentNumber, answer: &Produced) -> Verdict {
         let (id, records) = (self.model.sent[number].partition, self.model.sent[number].records);
         match answer.error {
             ErrorCode::None => {}
             ErrorCode::KafkaStorageError => failure::storage_error("a produce", self.faults)?,
             ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => {}
+            ErrorCode::OutOfOrderSequenceNumber if self.may_miss_sequences(client, id, number) => {}
             other => {
                 let why = answer.message.clone().unwrap_or_default();
                 return Promise::Answers
@@ -91,6 +93,11 @@ impl World {
             }
         }
         if answer.error != ErrorCode::None {
+            self.clients.begin_anew(client, id, number);
+            if self.model.sent[number].repeated {
+                // A refusal now says nothing about an answer that never came.
+                return Ok(());
+            }
             self.model.sent[number].fate = Fate::Refused;
             let placed = self.model.partitions.get(&id).and_then(|partition| {
                 partition.batches.iter().find(|(_, placed)| placed.sent == number).map(|(base, _)| *base)
@@ -100,6 +107,7 @@ impl World {
             });
         }
         self.model.sent[number].fate = Fate::Taken(answer.base_offset);
+        self.clients.confirmed(client, id, number);
         acknowledged::placed_as_told(&self.model, number, answer)?;
         match acks {
             Acks::None => Ok(()),
@@ -107,6 +115,13 @@ impl World {
                 durable::acknowledged(&self.model, id, answer.base_offset.plus(records))
             }
         }
+    }
+
+    /// A gap in the numbers of an idempotent producer is nobody's fault if what was acknowledged could be lost (durability async), or
+    /// if a batch before this one was refused, perhaps for a failing device and not answered yet.
+    fn may_miss_sequences(&self, client: usize, id: TopicPartition, number: SentNumber) -> bool {
+        let durability = self.model.partitions.get(&id).map(|partition| partition.durability);
+        durability != Some(Durability::Sync) || self.faults > 0 || !self.clients.waits_for(client, id, number)
     }
 
     fn fetched(

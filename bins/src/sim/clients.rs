@@ -1,11 +1,14 @@
 //! Clients of the simulated node: producers, consumers, and an administrator who makes and deletes topics. Each has a home core, as a
 //! connection has, and asks the core that owns a partition. Lives in the simulator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use engine::{
-    base::{CoreId, Deadline, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
+    base::{
+        CoreId, Deadline, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
+        TopicPartition,
+    },
     config::Durability,
     controller::{DoomedTopic, Instruction, Mode, NewTopic},
     record::{BatchBuilder, Codec, RecordData},
@@ -41,8 +44,22 @@ pub struct Client {
     pub under_way: u32,
     /// Batches sent so far, by partition.
     sent: BTreeMap<TopicPartition, u64>,
+    /// It numbers its batches, and repeats what was not answered.
+    idempotent: bool,
+    lines: BTreeMap<TopicPartition, Line>,
     /// Where it goes on reading.
     pub positions: BTreeMap<TopicPartition, Offset>,
+}
+
+/// An idempotent producer's batches to one partition.
+#[derive(Debug)]
+pub struct Line {
+    producer: ProducerId,
+    next: Sequence,
+    /// Not acknowledged, oldest first.
+    open: VecDeque<SentNumber>,
+    /// Of those, sent to a process that died: they are sent again, as they were, before anything new.
+    again: VecDeque<SentNumber>,
 }
 
 /// What was asked.
@@ -72,6 +89,7 @@ pub struct Clients {
     pub calls: BTreeMap<CallId, (usize, Asked)>,
     call_number: u64,
     topic_number: u64,
+    producer_number: i64,
     /// They finish what they asked and ask nothing more.
     pub resting: bool,
 }
@@ -81,14 +99,44 @@ impl Clients {
         let kinds = std::iter::once(Kind::Administrator)
             .chain(std::iter::repeat_n(Kind::Producer, plan.producers))
             .chain(std::iter::repeat_n(Kind::Consumer, plan.consumers));
-        let client = |kind| Client {
+        let client = |(number, kind)| Client {
             kind,
             core: CoreId(0),
             under_way: 0,
             sent: BTreeMap::new(),
+            idempotent: number % 2 == 1,
+            lines: BTreeMap::new(),
             positions: BTreeMap::new(),
         };
-        Clients { clients: kinds.map(client).collect(), ..Clients::default() }
+        Clients { clients: kinds.enumerate().map(client).collect(), ..Clients::default() }
+    }
+
+    /// A batch was acknowledged.
+    pub fn confirmed(&mut self, client: usize, partition: TopicPartition, number: SentNumber) {
+        if let Some(line) = self.clients[client].lines.get_mut(&partition) {
+            line.open.retain(|open| *open != number);
+        }
+    }
+
+    /// Whether the producer still counts on an answer to this batch.
+    pub fn waits_for(&self, client: usize, partition: TopicPartition, number: SentNumber) -> bool {
+        self.clients[client].lines.get(&partition).is_some_and(|line| line.open.contains(&number))
+    }
+
+    /// A batch was refused: the producer begins anew.
+    pub fn begin_anew(&mut self, client: usize, partition: TopicPartition, number: SentNumber) {
+        if self.waits_for(client, partition, number) {
+            self.clients[client].lines.remove(&partition);
+        }
+    }
+
+    fn line(&mut self, client: usize, partition: TopicPartition) -> &mut Line {
+        let numbers = &mut self.producer_number;
+        self.clients[client].lines.entry(partition).or_insert_with(|| {
+            *numbers += 1;
+            let producer = ProducerId(*numbers);
+            Line { producer, next: Sequence(0), open: VecDeque::new(), again: VecDeque::new() }
+        })
     }
 }
 
@@ -106,6 +154,9 @@ impl World {
             let core = CoreId(self.random.u16(0..cores));
             let client = &mut self.clients.clients[number];
             (client.core, client.under_way) = (core, 0);
+            for line in client.lines.values_mut() {
+                line.again = line.open.clone();
+            }
             client.positions.clear();
             let after = self.random.u64(0..200 * MICROSECOND);
             self.schedule(after, Event::Client(number));
@@ -166,33 +217,84 @@ impl World {
     fn produce(&mut self, number: usize) {
         let count = self.random.usize(1..=2);
         let Some((owner, partitions)) = self.some_partitions(count) else { return };
+        let idempotent = self.clients.clients[number].idempotent;
         let acks = match self.random.u8(0..8) {
+            _ if idempotent => Acks::All,
             0 => Acks::None,
             1 | 2 => Acks::Leader,
             _ => Acks::All,
         };
         let (mut batches, mut parts) = (Vec::new(), Vec::new());
         for partition in partitions {
-            let (records, time, bytes) = self.batch();
-            let count = self.clients.clients[number].sent.entry(partition).or_default();
-            *count += 1;
-            let order = (number, *count);
-            let sent = Sent { partition, bytes: bytes.clone(), records, time, fate: Fate::Unknown, order };
-            batches.push(self.model.send(sent));
-            parts.push(ProducePartition { partition, records: bytes });
+            if idempotent && self.window_is_full(number, partition) {
+                continue;
+            }
+            let again = idempotent.then(|| self.clients.line(number, partition).again.pop_front()).flatten();
+            let batch = match again {
+                Some(batch) => {
+                    self.model.sent[batch].repeated = true;
+                    batch
+                }
+                None => self.new_batch(number, partition, idempotent),
+            };
+            let records = self.model.sent[batch].bytes.clone();
+            batches.push(batch);
+            parts.push(ProducePartition { partition, records });
+        }
+        if batches.is_empty() {
+            return;
         }
         let produce = Produce { acks, partitions: parts };
         self.ask(number, owner, Asked::Produce { acks, batches }, Command::Produce(produce));
     }
 
+    /// A broker remembers five batches of a producer: nothing new is sent while one that may have to be repeated is older.
+    fn window_is_full(&mut self, number: usize, partition: TopicPartition) -> bool {
+        let client = &self.clients.clients[number];
+        let sent = client.sent.get(&partition).copied().unwrap_or(0);
+        let Some(line) = client.lines.get(&partition).filter(|line| line.again.is_empty()) else {
+            return false;
+        };
+        line.open.front().is_some_and(|oldest| self.model.sent[*oldest].order.1 + 4 <= sent)
+    }
+
+    fn new_batch(&mut self, number: usize, partition: TopicPartition, idempotent: bool) -> SentNumber {
+        let sequence = idempotent.then(|| {
+            let line = self.clients.line(number, partition);
+            (line.producer, line.next)
+        });
+        let (records, time, bytes) = self.batch(sequence);
+        let count = self.clients.clients[number].sent.entry(partition).or_default();
+        *count += 1;
+        let order = (number, *count);
+        let sent = self.model.send(Sent {
+            partition,
+            bytes,
+            records,
+            time,
+            fate: Fate::Unknown,
+            repeated: false,
+            order,
+        });
+        if idempotent {
+            let line = self.clients.line(number, partition);
+            line.next = Sequence(line.next.0 + records as i32);
+            line.open.push_back(sent);
+        }
+        sent
+    }
+
     /// Records that nobody sent before.
-    fn batch(&mut self) -> (i64, i64, Bytes) {
+    fn batch(&mut self, sequence: Option<(ProducerId, Sequence)>) -> (i64, i64, Bytes) {
         let number = self.model.sent.len() as u64;
         let codec = if self.random.u8(0..10) == 0 { Codec::Lz4 } else { Codec::None };
         let records = self.random.i64(1..=6);
         // Clocks of clients go back now and then.
         let time = self.now().wall.0 + self.random.i64(-20..20);
         let mut builder = BatchBuilder::new(codec, 1 << 20);
+        if let Some((producer, first)) = sequence {
+            builder = builder.producer(producer, ProducerEpoch(0), first);
+        }
         let mut left = self.random.usize(8..self.plan.batch_bytes_max);
         let mut value = vec![0; left];
         for record in 0..records {

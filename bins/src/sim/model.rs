@@ -30,6 +30,8 @@ pub struct Sent {
     /// Of the first record; each next one is a millisecond younger.
     pub time: i64,
     pub fate: Fate,
+    /// It was sent to an earlier process too, which may have written it.
+    pub repeated: bool,
     /// The client and how many batches it had sent to this partition before.
     pub order: (usize, u64),
 }
