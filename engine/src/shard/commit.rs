@@ -57,6 +57,8 @@ struct InFlight {
     batches: Vec<(Slot, Offset, u32)>,
     /// Partitions whose tail image it carries.
     images: Vec<Slot>,
+    /// One of its batches is the first of a rolled segment.
+    rolls: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,7 @@ impl Shard {
             last: FrameNumber(self.commit.built.0 + batches as u64),
             batches: Vec::with_capacity(batches),
             images: slots[..images].to_vec(),
+            rolls: frames[images..].iter().any(|frame| frame.position.0 == 0 && frame.segment > Offset(0)),
         };
         for ((frame, slot), bytes) in frames.iter().zip(&slots).zip(group.payloads).skip(images) {
             let size = bytes.len() as u32;
@@ -238,6 +241,8 @@ impl Shard {
                 self.advance(slot, next, size);
             }
         }
+        // A sealed segment is whole and cut on disk soon, for whoever reads its file.
+        self.checkpoint.wanted |= group.rolls;
         self.answer_produces();
         for slot in group.images {
             self.image_committed(slot);
