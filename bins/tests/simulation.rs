@@ -1,6 +1,8 @@
 //! The simulator inside the tests: honest seeds keep every promise, every canary is caught, and a seed repeats itself byte for byte.
 
 use std::{
+    fs,
+    process::Command,
     sync::atomic::{AtomicU64, Ordering},
     thread,
 };
@@ -9,7 +11,7 @@ use bins::sim::{Run, canary::Canary, run};
 
 const SEEDS: u64 = 200;
 /// A canary that sings later than this is not watched well enough.
-const CANARY_SEEDS_MAX: u64 = 60;
+const CANARY_SEEDS_MAX: u64 = 100;
 
 #[test]
 fn two_hundred_seeds_keep_every_promise() {
@@ -47,4 +49,31 @@ fn a_seed_repeats_itself_byte_for_byte() {
         assert!(first.len() > 100, "seed {seed} does something");
         assert!(first == second, "seed {seed} had two lives");
     }
+}
+
+#[test]
+fn a_failing_seed_names_the_promise_and_the_command_that_repeats_it() {
+    let simulator = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_corelog-sim")).args(arguments).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let canary = "acknowledged-before-the-sync";
+    let (code, said) = simulator(&["--seeds", "0..20", "--canary", canary]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("broken promise: nothing is acknowledged or shown before the disk holds it"),
+        "{said}"
+    );
+    let command = said.lines().find_map(|line| line.trim().strip_prefix("repeat it: corelog-sim "));
+    let arguments: Vec<&str> = command.expect("a command").split(' ').collect();
+    assert_eq!(simulator(&arguments), (Some(1), said.clone()));
+    let directory = tempfile::tempdir().expect("directory");
+    let traces = ["a", "b"].map(|name| {
+        let path = directory.path().join(name);
+        assert_eq!(simulator(&["--seed", "7", "--trace", path.to_str().expect("text")]).0, Some(0));
+        fs::read(path).expect("a trace")
+    });
+    assert!(traces[0] == traces[1], "seed 7 had two lives");
+    let (_, listed) = simulator(&["--list-canaries"]);
+    assert_eq!(listed.lines().count(), Canary::ALL.len());
 }

@@ -7,8 +7,8 @@
 //! 4 truncation  no code yet: nothing truncates a log or moves its start
 //! 5 tail block  `tail-image-dropped`, `block-in-flight-twice`
 //! 6 below the recovery point: no code yet: no compaction, no retention, no live moves
-//! 7 start       `one-journal-not-read`, `late-writes-after-the-lock`
-//! 8 failure     `failed-journal-write-hidden`, `failed-sync-hidden`, `failed-segment-write-hidden`
+//! 7 start       `one-journal-not-read`, `late-writes-after-the-lock`, `start-acts-on-unsynced-journals`
+//! 8 failure     `failed-journal-write-hidden`, `failed-sync-hidden`, `failed-segment-write-hidden`, `damage-cut-silently`
 //! 9 space       `allocation-skipped`
 //!
 //! And of deletion: `deletion-leaves-files`.
@@ -56,6 +56,8 @@ canaries! {
     BlockInFlightTwice "block-in-flight-twice",
     OneJournalNotRead "one-journal-not-read",
     LateWritesAfterTheLock "late-writes-after-the-lock",
+    StartActsOnUnsyncedJournals "start-acts-on-unsynced-journals",
+    DamageCutSilently "damage-cut-silently",
     FailedJournalWriteHidden "failed-journal-write-hidden",
     FailedSyncHidden "failed-sync-hidden",
     FailedSegmentWriteHidden "failed-segment-write-hidden",
@@ -174,9 +176,13 @@ impl Mutator {
         }
     }
 
-    /// Whether a start only pretends to perform this.
-    pub fn pretends_at_start(&self, op: &Op) -> bool {
-        self.is(Canary::DeletionLeavesFiles) && matches!(op, Op::RemoveTree { .. })
+    /// Whether a start only pretends to perform this; `count` Ops of it came before.
+    pub fn pretends_at_start(&self, op: &Op, count: u64) -> bool {
+        match (self.canary, op) {
+            (Some(Canary::DeletionLeavesFiles), Op::RemoveTree { .. }) => true,
+            (Some(Canary::StartActsOnUnsyncedJournals), Op::SyncFilesystem) => count == 0,
+            _ => false,
+        }
     }
 
     /// Changes what the disk keeps, as if the next start judged it by weaker rules.

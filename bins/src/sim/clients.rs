@@ -111,6 +111,10 @@ impl Clients {
         Clients { clients: kinds.enumerate().map(client).collect(), ..Clients::default() }
     }
 
+    pub fn is_deleting(&self) -> bool {
+        self.calls.values().any(|(_, asked)| matches!(asked, Asked::Delete(_)))
+    }
+
     /// A batch was acknowledged.
     pub fn confirmed(&mut self, client: usize, partition: TopicPartition, number: SentNumber) {
         if let Some(line) = self.clients[client].lines.get_mut(&partition) {

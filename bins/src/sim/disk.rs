@@ -35,6 +35,16 @@ struct Flight {
     since: Stamp,
 }
 
+/// What becomes of the Ops that a killed process had under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    All,
+    /// Any of them, each with the flush that was to follow, or without.
+    Some,
+    /// All, and no flush.
+    Unflushed,
+}
+
 /// What the devices of one seed do beyond losing what was not synced.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Damage {
@@ -110,18 +120,21 @@ impl Disk {
     }
 
     /// The process is gone, the machine runs on: what was under way happens, or not, in any order.
-    pub fn kill(&mut self, all_land: bool, random: &mut Rng) {
+    pub fn kill(&mut self, landing: Landing, random: &mut Rng) {
         let mut flights: Vec<Flight> = std::mem::take(&mut self.flights).into_values().collect();
         random.shuffle(&mut flights);
         for mut flight in flights {
+            let (lands, flushed) = match landing {
+                Landing::All => (true, true),
+                Landing::Some => (random.bool(), random.bool()),
+                Landing::Unflushed => (true, false),
+            };
             if let Op::Write { sync, .. } = &mut flight.op
-                && !all_land
-                && random.bool()
+                && !flushed
             {
-                // Written, and the flush that was to follow never came.
                 *sync = Sync::Later;
             }
-            if all_land || random.bool() {
+            if lands {
                 self.happen(flight);
             }
         }

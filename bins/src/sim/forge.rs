@@ -14,7 +14,7 @@ use engine::{
 use super::{disk::Disk, journal};
 
 /// Every extent: its path and bytes.
-fn extents(disk: &Disk) -> Vec<(String, Vec<u8>)> {
+pub fn extents(disk: &Disk) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for core in disk.names("journal").into_iter().filter(|name| name.starts_with("core-")) {
         for name in disk.names(&format!("journal/{core}")) {

@@ -16,6 +16,7 @@ mod forge;
 mod journal;
 mod model;
 mod plan;
+mod rot;
 mod rounds;
 mod tree;
 mod world;

@@ -48,6 +48,8 @@ pub struct Plan {
     pub shorn: bool,
     /// Rounds see failing Ops.
     pub faulty: bool,
+    /// Bits of the journals change while the node is down.
+    pub rotten: bool,
 }
 
 impl Plan {
@@ -65,6 +67,7 @@ impl Plan {
             slowness: [1, 1, 3, 10][random.usize(0..4)],
             shorn: random.u8(0..3) == 0,
             faulty: random.u8(0..4) == 0,
+            rotten: random.u8(0..16) == 0,
         }
     }
 

@@ -16,8 +16,10 @@ use super::{
         recovered::{self, Stop},
         segments,
     },
+    disk::Landing,
     model::Existence,
     plan::{Fault, MILLISECOND},
+    rot::Rot,
     world::{Ended, Event, World, short_op},
 };
 
@@ -45,9 +47,22 @@ pub fn all(world: &mut World, starts: &mut u32) -> Verdict {
 /// Starts until a start survives.
 fn start(world: &mut World, stop: Stop, starts: &mut u32) -> Verdict {
     world.mutator.before_start(&mut world.disk);
+    let mut rot = if world.plan.rotten { Rot::strike(&mut world.disk, &mut world.random) } else { None };
+    if let Some(rot) = &rot {
+        world.say(|| format!("a bit changes: {rot:?}"));
+        if world.mutator.is(Canary::DamageCutSilently) {
+            rot.cut(&mut world.disk);
+        }
+    }
     loop {
         *starts += 1;
-        match attempt(world)? {
+        let attempted = attempt(world, rot.is_some())?;
+        if attempted.is_none()
+            && let Some(rot) = rot.take()
+        {
+            rot.heal(&mut world.disk);
+        }
+        match attempted {
             Some(found) => {
                 compare(world, stop, &found)?;
                 let shards = found.seeds.into_iter().map(Shard::new).collect();
@@ -55,7 +70,7 @@ fn start(world: &mut World, stop: Stop, starts: &mut u32) -> Verdict {
                 return Ok(());
             }
             None => {
-                let power = world.random.bool();
+                let power = world.random.bool() || world.mutator.is(Canary::StartActsOnUnsyncedJournals);
                 world.say(|| format!("the start dies; power lost: {power}"));
                 fall(world, if power { Stop::PowerLost } else { Stop::Killed });
             }
@@ -64,10 +79,12 @@ fn start(world: &mut World, stop: Stop, starts: &mut u32) -> Verdict {
 }
 
 /// One start; none: it died, or a device failed.
-fn attempt(world: &mut World) -> Result<Option<Boot>, Violation> {
+fn attempt(world: &mut World, rotten: bool) -> Result<Option<Boot>, Violation> {
     let now = world.now();
     let config = world.plan.boot_config(now, &mut world.random);
-    let dies_at = (world.random.u8(0..6) == 0).then(|| world.random.u64(0..START_OPS / 4));
+    let frail = world.mutator.is(Canary::StartActsOnUnsyncedJournals);
+    let dies_at =
+        (world.random.u8(0..if frail { 2 } else { 6 }) == 0).then(|| world.random.u64(0..START_OPS / 4));
     let fails_at =
         (world.plan.faulty && world.random.u8(0..4) == 0).then(|| world.random.u64(0..START_OPS / 4));
     world.say(|| format!("a start on {} cores", config.cores));
@@ -77,7 +94,9 @@ fn attempt(world: &mut World) -> Result<Option<Boot>, Violation> {
         world.random.shuffle(&mut order);
         let tickets: Vec<_> = ops
             .iter()
-            .map(|op| (!dead && !world.mutator.pretends_at_start(op)).then(|| world.disk.submit(op.clone())))
+            .map(|op| {
+                (!dead && !world.mutator.pretends_at_start(op, count)).then(|| world.disk.submit(op.clone()))
+            })
             .collect();
         let mut done: Vec<Done> = ops.iter().map(|_| Done::Completed).collect();
         for index in order {
@@ -109,7 +128,7 @@ fn attempt(world: &mut World) -> Result<Option<Boot>, Violation> {
         }
         Err(error) => {
             world.say(|| format!("the start is refused: {error}"));
-            failure::start_refused(&error.to_string(), u64::from(failed))?;
+            failure::start_refused(&error.to_string(), u64::from(failed), rotten)?;
             Ok(None)
         }
     }
@@ -178,7 +197,10 @@ fn serve(world: &mut World) -> Result<Stop, Violation> {
         }
         world.disk.land_stranded(&mut world.random);
     }
-    if world.run(until, &|_| false)? == Ended::ByFailure {
+    // Of no use to an honest run: the one moment at which this canary can sing.
+    let frail = world.mutator.is(Canary::StartActsOnUnsyncedJournals);
+    let moment = |world: &World| frail && world.deletion_under_way;
+    if world.run(until, &moment)? == Ended::ByFailure || moment(world) {
         return Ok(Stop::Killed);
     }
     let stop = world.plan.stop(&mut world.random);
@@ -246,8 +268,11 @@ fn fall(world: &mut World, stop: Stop) {
     world.process = None;
     match stop {
         Stop::PowerLost => world.disk.lose_power(&mut world.random),
-        Stop::Clean | Stop::KilledLanded => world.disk.kill(true, &mut world.random),
+        Stop::Clean | Stop::KilledLanded => world.disk.kill(Landing::All, &mut world.random),
         Stop::Killed if world.mutator.is(Canary::LateWritesAfterTheLock) => world.disk.strand(),
-        Stop::Killed => world.disk.kill(false, &mut world.random),
+        Stop::Killed if world.mutator.is(Canary::StartActsOnUnsyncedJournals) => {
+            world.disk.kill(Landing::Unflushed, &mut world.random)
+        }
+        Stop::Killed => world.disk.kill(Landing::Some, &mut world.random),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use engine::{
-    base::{CoreId, Now, Offset, Timestamp, TopicPartition},
+    base::{CoreId, Now, Offset, Timestamp, TopicId, TopicPartition},
     op::{Done, Op, OpId},
     shard::{
         Shard,
@@ -75,6 +75,8 @@ pub struct World {
     pub fault: Fault,
     /// Ops that failed in the life of this process.
     pub faults: u64,
+    /// A topic's deletion is on its way into the journal.
+    pub deletion_under_way: bool,
     journals: Journals,
     events: BTreeMap<(u64, u64), Event>,
     born: u64,
@@ -93,7 +95,8 @@ pub enum Ended {
 impl World {
     pub fn new(seed: u64, canary: Option<Canary>, traced: bool) -> World {
         let mut random = Rng::with_seed(seed);
-        let plan = Plan::draw(&mut random);
+        let mut plan = Plan::draw(&mut random);
+        plan.rotten |= canary == Some(Canary::DamageCutSilently);
         let mut disk = Disk::default();
         disk.damage.shorn = plan.shorn || canary.is_some_and(Canary::needs_shorn_sectors);
         World {
@@ -105,6 +108,7 @@ impl World {
             clock: 0,
             fault: Fault::None,
             faults: 0,
+            deletion_under_way: false,
             journals: Journals::default(),
             events: BTreeMap::new(),
             born: 0,
@@ -147,6 +151,7 @@ impl World {
         });
         self.events.clear();
         self.faults = 0;
+        self.deletion_under_way = false;
         for core in 0..cores as u16 {
             self.wake(core);
         }
@@ -348,6 +353,7 @@ impl World {
         let mut batches = Vec::new();
         for (frame, payload) in &group.frames {
             let id = frame.partition;
+            self.deletion_under_way |= id.topic == TopicId::METADATA && self.clients.is_deleting();
             let is_batch = frame.kind == engine::io::journal::format::FrameKind::Batch;
             if !is_batch || !self.model.partitions.contains_key(&id) {
                 continue;

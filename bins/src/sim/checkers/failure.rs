@@ -12,10 +12,12 @@ pub fn stopped(sentence: &str, faults: u64) -> Verdict {
     })
 }
 
-/// A start is refused.
-pub fn start_refused(sentence: &str, faults: u64) -> Verdict {
-    Promise::FailureContained
-        .holds(faults > 0, || format!("a start is refused although no device failed: {sentence}"))
+/// A start is refused: for an Op that failed, or for damage of the journal, which it tells.
+pub fn start_refused(sentence: &str, faults: u64, rotten: bool) -> Verdict {
+    let damage = sentence.contains("damaged") || sentence.contains("missing");
+    Promise::FailureContained.holds(faults > 0 || rotten && damage, || {
+        format!("a start is refused although no device failed: {sentence}")
+    })
 }
 
 /// A command is answered with an error that only a failing device explains.
