@@ -66,7 +66,20 @@ impl World {
                 }
                 Ok(())
             }
-            (Asked::Create(_) | Asked::Delete(_), Reply::Controlled(Outcome::Refused(refusal))) => {
+            (Asked::Grow(id), Reply::Controlled(Outcome::PartitionsCreated(grown))) => {
+                let wanted = self.model.topics.get(&id).and_then(|topic| topic.growing);
+                match (grown.first().map(|one| &one.result), wanted) {
+                    (Some(Ok(())), Some(count)) => self.model.has_partitions(id, count),
+                    other => {
+                        return Promise::MetadataKept.broken(format!("a live topic cannot grow: {other:?}"));
+                    }
+                }
+                Ok(())
+            }
+            (
+                Asked::Create(_) | Asked::Delete(_) | Asked::Grow(_),
+                Reply::Controlled(Outcome::Refused(refusal)),
+            ) => {
                 // What was asked for is in doubt until the next start.
                 failure::storage_error(
                     "a change of the metadata",

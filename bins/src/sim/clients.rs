@@ -10,7 +10,7 @@ use engine::{
         TopicPartition,
     },
     config::Durability,
-    controller::{DoomedTopic, Instruction, Mode, NewTopic},
+    controller::{DoomedTopic, GrownTopic, Instruction, Mode, NewTopic},
     record::{BatchBuilder, Codec, RecordData},
     shard::command::{
         Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
@@ -24,9 +24,7 @@ use super::{
     world::{Event, World},
 };
 
-const NAMES: [&str; 4] = ["a", "b-1", "c", "d.x"];
-/// Topics that the administrator wants.
-const TOPICS: usize = 3;
+const NAMES: [&str; 6] = ["a", "b-1", "c", "d.x", "e_2", "f-0"];
 /// Requests that one client has under way.
 const REQUESTS_MAX: u32 = 2;
 
@@ -81,6 +79,7 @@ pub enum Asked {
     Watch,
     Create(TopicId),
     Delete(TopicId),
+    Grow(TopicId),
 }
 
 #[derive(Debug, Default)]
@@ -372,7 +371,7 @@ impl World {
     fn administer(&mut self, number: usize) {
         let live = self.model.live_topics();
         let free = self.model.free_names(&NAMES);
-        if live.len() < TOPICS && !free.is_empty() {
+        if live.len() < self.plan.topics && !free.is_empty() {
             let name = free[self.random.usize(0..free.len())];
             self.create(number, name);
         } else if !live.is_empty() && self.random.u8(0..4) == 0 {
@@ -380,7 +379,22 @@ impl World {
             self.model.set_existence(id, Existence::Doomed);
             let delete = Instruction::DeleteTopics(vec![DoomedTopic { name: None, id }]);
             self.ask(number, CoreId(0), Asked::Delete(id), Command::Control(delete));
+        } else if !live.is_empty() && self.random.u8(0..6) == 0 {
+            let id = live[self.random.usize(0..live.len())];
+            self.grow(number, id);
         }
+    }
+
+    fn grow(&mut self, number: usize, id: TopicId) {
+        let Some(topic) = self.model.topics.get(&id) else { return };
+        let (name, count) = (topic.name.clone(), topic.partitions + self.random.i32(1..=2));
+        if topic.growing.is_some() {
+            return;
+        }
+        self.model.want_growth(id, count);
+        let topics = vec![GrownTopic { name, count, assignments: None }];
+        let grow = Instruction::CreatePartitions { topics, mode: Mode::Apply };
+        self.ask(number, CoreId(0), Asked::Grow(id), Command::Control(grow));
     }
 
     fn create(&mut self, number: usize, name: &str) {
@@ -388,7 +402,7 @@ impl World {
         let mut id = [0x55; 16];
         id[..8].copy_from_slice(&self.clients.topic_number.to_be_bytes());
         let id = TopicId(id);
-        let partitions = self.random.i32(1..=4);
+        let partitions = self.random.i32(1..=self.plan.partitions_max);
         let durability = if self.random.u8(0..4) == 0 { Durability::Async } else { Durability::Sync };
         self.model.want_topic(id, name, partitions, durability);
         let set = |key: &str, value: String| (key.to_owned(), Some(value));

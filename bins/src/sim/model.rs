@@ -1,7 +1,10 @@
 //! What the simulator knows to be true: every batch that a client sent, every batch that a shard put into its journal, and how much of
 //! that the disk really holds. Checkers compare the broker with it. Lives in the simulator; never looks into a shard.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use bytes::Bytes;
 use engine::{
@@ -72,6 +75,8 @@ pub enum Existence {
 pub struct TopicModel {
     pub name: String,
     pub partitions: i32,
+    /// So many partitions were asked for, and not answered.
+    pub growing: Option<i32>,
     pub durability: Durability,
     pub existence: Existence,
 }
@@ -91,17 +96,37 @@ fn content(bytes: &[u8]) -> Option<(u32, usize)> {
 
 impl Model {
     pub fn want_topic(&mut self, id: TopicId, name: &str, partitions: i32, durability: Durability) {
-        let topic = TopicModel { name: name.into(), partitions, durability, existence: Existence::Wanted };
+        let existence = Existence::Wanted;
+        let topic = TopicModel { name: name.into(), partitions, growing: None, durability, existence };
         self.topics.insert(id, topic);
-        for index in (0..partitions).map(PartitionIndex) {
-            let partition = PartitionModel {
+        self.want_partitions(id, 0..partitions, durability);
+    }
+
+    pub fn want_growth(&mut self, id: TopicId, count: i32) {
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        topic.growing = Some(count);
+        let (from, durability) = (topic.partitions, topic.durability);
+        self.want_partitions(id, from..count, durability);
+    }
+
+    /// The topic has so many partitions, and no more.
+    pub fn has_partitions(&mut self, id: TopicId, count: i32) {
+        if let Some(topic) = self.topics.get_mut(&id) {
+            (topic.partitions, topic.growing) = (count, None);
+        }
+        self.partitions.retain(|partition, _| partition.topic != id || partition.partition.0 < count);
+    }
+
+    fn want_partitions(&mut self, topic: TopicId, indexes: Range<i32>, durability: Durability) {
+        for partition in indexes.map(PartitionIndex) {
+            let model = PartitionModel {
                 durability,
                 batches: BTreeMap::new(),
                 built: Offset(0),
                 durable: Offset(0),
                 leader_epoch: -1,
             };
-            self.partitions.insert(TopicPartition { topic: id, partition: index }, partition);
+            self.partitions.insert(TopicPartition { topic, partition }, model);
         }
     }
 

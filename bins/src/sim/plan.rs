@@ -35,6 +35,9 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub rounds: u32,
+    /// Topics that the administrator wants, and the most partitions of one.
+    pub topics: usize,
+    pub partitions_max: i32,
     pub producers: usize,
     pub consumers: usize,
     pub round_ns_max: u64,
@@ -56,6 +59,8 @@ impl Plan {
     pub fn draw(random: &mut Rng) -> Plan {
         Plan {
             rounds: random.u32(2..=5),
+            topics: [2, 3, 3, 5][random.usize(0..4)],
+            partitions_max: [2, 4, 4, 12][random.usize(0..4)],
             producers: random.usize(1..=4),
             consumers: random.usize(0..=2),
             round_ns_max: random.u64(5..=40) * MILLISECOND,

@@ -40,7 +40,7 @@ pub fn all(world: &mut World, starts: &mut u32) -> Verdict {
     world.plan.faulty = false;
     start(world, stop, starts)?;
     world.clients.resting = true;
-    stop_cleanly(world)?;
+    stop_cleanly(world, false)?;
     end(world, Stop::Clean)
 }
 
@@ -163,6 +163,9 @@ fn compare(world: &mut World, stop: Stop, found: &Boot) -> Verdict {
         |id: &TopicPartition| found.seeds.iter().any(|seed| seed.logs.iter().any(|(one, ..)| one == id));
     for (id, topic) in world.model.topics.clone() {
         let there = image.topic_by_id(id).is_some();
+        if let Some(found) = image.topic_by_id(id) {
+            world.model.has_partitions(id, found.partitions.len() as i32);
+        }
         let existence = if there { Existence::Live } else { Existence::Gone };
         if topic.existence != existence {
             world.model.set_existence(id, existence);
@@ -207,11 +210,11 @@ fn serve(world: &mut World) -> Result<Stop, Violation> {
     if stop != Stop::Clean {
         return Ok(if world.faults > 0 && stop == Stop::KilledLanded { Stop::Killed } else { stop });
     }
-    stop_cleanly(world)
+    stop_cleanly(world, true)
 }
 
 /// Clients are done, then the shards are told to stop; answers how it ended.
-fn stop_cleanly(world: &mut World) -> Result<Stop, Violation> {
+fn stop_cleanly(world: &mut World, interruptible: bool) -> Result<Stop, Violation> {
     let until = world.clock + STOP_NS_MAX;
     let politely = world.random.bool();
     world.clients.resting = true;
@@ -236,6 +239,15 @@ fn stop_cleanly(world: &mut World) -> Result<Stop, Violation> {
     let stopped = |world: &World| {
         world.process.as_ref().is_none_or(|process| process.shards.iter().all(Shard::is_stopped))
     };
+    if interruptible && world.random.u8(0..4) == 0 {
+        let until = world.clock + world.random.u64(0..8 * MILLISECOND);
+        let ended = world.run(until, &stopped)?;
+        if ended == Ended::ByFailure || !stopped(world) {
+            let power = world.random.bool();
+            world.say(|| format!("the stop is cut short; power lost: {power}"));
+            return Ok(if power { Stop::PowerLost } else { Stop::Killed });
+        }
+    }
     let until = world.clock + STOP_NS_MAX;
     if world.run(until, &stopped)? == Ended::ByFailure {
         return Ok(Stop::Killed);

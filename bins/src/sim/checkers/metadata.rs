@@ -32,6 +32,11 @@ pub fn after_start(model: &Model, image: &Image, cores: u16) -> Verdict {
         let known = model.topics.get(&topic.id);
         Promise::MetadataKept
             .holds(known.is_some(), || format!("nobody made topic {} ({})", topic.name, topic.id))?;
+        let count = topic.partitions.len() as i32;
+        let fits = known.is_some_and(|known| count == known.partitions || Some(count) == known.growing);
+        Promise::MetadataKept.holds(fits, || {
+            format!("topic {} has {count} partitions after the start, and was {known:?}", topic.name)
+        })?;
         for (index, partition) in topic.partitions.iter().enumerate() {
             let id = TopicPartition { topic: topic.id, partition: PartitionIndex(index as i32) };
             Promise::MetadataKept.holds(partition.core.0 < cores, || {
