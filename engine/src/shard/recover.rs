@@ -103,6 +103,10 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     // are removed on the word of a journal.
     all(perform, vec![Op::SyncFilesystem])?;
     let old = newest_start(perform)?;
+    if let Some(old) = old {
+        // What is read may be a page whose sync failed in an earlier start: this one overwrites checkpoints on its word.
+        write_start_record(perform, old)?;
+    }
     let mut cores = Vec::new();
     if let Some(old) = old {
         for core in 0..old.cores {
@@ -123,13 +127,17 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     all(perform, vec![Op::SyncFilesystem])?;
     let numbers = write_checkpoints(perform, config, incarnation, &cores, &image, &redo)?;
     let record = StartRecord { incarnation, cores: config.cores };
-    let file = StartRecord::file(incarnation.0 % 2);
-    all(perform, vec![buffered(file.clone(), 0, Bytes::from(record.encode()))])?;
-    all(perform, vec![Op::SyncFile { file }])?;
+    write_start_record(perform, record)?;
     all(perform, vec![Op::SyncDir { directory: FileName::new("journal") }])?;
     // From here on the new incarnation counts, and the old journals are free.
     lay_out_journals(perform, config)?;
     Ok(deal(config, incarnation, image, redo, &numbers))
+}
+
+fn write_start_record(perform: Perform<'_>, record: StartRecord) -> Result<(), BootError> {
+    let file = StartRecord::file(record.incarnation.0 % 2);
+    all(perform, vec![buffered(file.clone(), 0, Bytes::from(record.encode()))])?;
+    all(perform, vec![Op::SyncFile { file }])
 }
 
 fn newest_start(perform: Perform<'_>) -> Result<Option<StartRecord>, BootError> {
