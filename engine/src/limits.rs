@@ -26,10 +26,17 @@ pub const EXTENTS_DEFAULT: usize = 8;
 pub const SEGMENT_STEP_BYTES_MIN: u64 = 64 << 10;
 pub const SEGMENT_STEP_BYTES_MAX: u64 = 64 << 20;
 
-/// The largest single write of a flush.
-pub const FLUSH_WRITE_BYTES_MAX: usize = 1 << 20;
+/// The largest single write of a flush: copied within one turn, so it bounds how long the turn is.
+pub const FLUSH_WRITE_BYTES_MAX: usize = 512 << 10;
+/// Writes under way of one partition's flush: the device has the next one when it is done with the first.
+pub const FLUSH_WRITES_MAX: u32 = 2;
 /// Flush buffers alive at a time, per core.
 pub const FLUSH_BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
+/// Where nobody waits for it, a flush writes so much a second and twice what comes in meanwhile: in one burst it would stand in
+/// the way of the journal's writes.
+pub const FLUSH_BYTES_PER_SECOND: u64 = 64 << 20;
+/// What a turn gives back of the cache at most: freeing tens of megabytes in small buffers takes milliseconds.
+pub const EVICTED_GROUPS_PER_TURN: usize = 128;
 /// Partitions flushing at a time, per core.
 pub const FLUSH_JOBS_MAX: usize = 64;
 

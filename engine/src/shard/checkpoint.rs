@@ -12,7 +12,9 @@ use crate::{
         buffer::AlignedBuf,
         journal::checkpoint::{self, Encoder},
     },
-    limits::{BLOCK_BYTES, FLUSH_BYTES_IN_FLIGHT_MAX, FLUSH_JOBS_MAX},
+    limits::{
+        BLOCK_BYTES, FLUSH_BYTES_IN_FLIGHT_MAX, FLUSH_BYTES_PER_SECOND, FLUSH_JOBS_MAX, FLUSH_WRITE_BYTES_MAX,
+    },
     op::{Class, Done, Op, Path, Sync},
 };
 
@@ -33,6 +35,32 @@ enum Stopping {
     Done,
 }
 
+/// How much of a cycle may have been written by now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    began_ns: u64,
+    /// What the journal had taken since start when the cycle began.
+    came_before: u64,
+    written: u64,
+    /// When time alone allows the next write; while a cycle waits for it.
+    resume: Option<Deadline>,
+}
+
+impl Pace {
+    /// `came`: what the journal has taken since start.
+    fn allows(&mut self, now: Now, came: u64) -> bool {
+        let nanos = now.mono_ns.saturating_sub(self.began_ns);
+        let by_time = (u128::from(nanos) * u128::from(FLUSH_BYTES_PER_SECOND) / 1_000_000_000) as u64;
+        let allowed = by_time + 2 * (came - self.came_before) + FLUSH_WRITE_BYTES_MAX as u64;
+        let ahead = self.written.saturating_sub(allowed);
+        self.resume = (ahead > 0).then(|| {
+            let wait = u128::from(ahead) * 1_000_000_000 / u128::from(FLUSH_BYTES_PER_SECOND);
+            Deadline(now.mono_ns + wait as u64 + 1)
+        });
+        ahead == 0
+    }
+}
+
 #[derive(Debug)]
 pub struct Checkpoints {
     incarnation: Incarnation,
@@ -43,8 +71,11 @@ pub struct Checkpoints {
     stage: Stage,
     queue: VecDeque<Slot>,
     jobs: usize,
-    /// Flush writes under way.
+    /// Jobs that could write more; one may stand here twice.
+    writers: VecDeque<Slot>,
+    /// Buffers of the jobs under way.
     pub flush_bytes: usize,
+    pace: Pace,
     /// Every group up to this one was durable when the cycle began.
     upto: JournalSequence,
     /// Groups up to this one are covered by a durable checkpoint.
@@ -62,7 +93,9 @@ impl Checkpoints {
             stage: Stage::Idle,
             queue: VecDeque::new(),
             jobs: 0,
+            writers: VecDeque::new(),
             flush_bytes: 0,
+            pace: Pace::default(),
             upto: JournalSequence(0),
             released: JournalSequence(0),
             due: None,
@@ -98,7 +131,16 @@ impl Checkpoints {
     }
 
     pub fn next_deadline(&self) -> Option<Deadline> {
-        self.due.filter(|_| self.stage == Stage::Idle)
+        match self.stage {
+            Stage::Idle => self.due,
+            Stage::Flushing => self.pace.resume,
+            Stage::Syncing | Stage::Writing { .. } => None,
+        }
+    }
+
+    /// A flush job has room for another write.
+    pub fn may_write(&mut self, slot: Slot) {
+        self.writers.push_back(slot);
     }
 
     fn ending(&self) -> Ending {
@@ -109,9 +151,10 @@ impl Checkpoints {
 impl Shard {
     /// Starts a cycle if one is due, and keeps the running one supplied.
     pub(super) fn maintain(&mut self, now: Now) {
+        self.evict();
         match self.checkpoint.stage {
             Stage::Idle => self.start_cycle_if_due(now),
-            Stage::Flushing => self.supply_flushes(),
+            Stage::Flushing => self.supply_flushes(now),
             Stage::Syncing | Stage::Writing { .. } => {}
         }
     }
@@ -125,12 +168,12 @@ impl Shard {
             && self.table.iter().all(|partition| !partition.space.preparing)
         {
             self.checkpoint.stopping = Stopping::Closing;
-            self.start_cycle(self.table.slots().collect());
+            self.start_cycle(now, self.table.slots().collect());
             return;
         }
         if self.checkpoint.wanted && self.dirty_is_only_failed() && self.can_release() {
             // Groups of deleted partitions and of images only: nothing to flush, and a checkpoint frees them.
-            self.start_cycle(VecDeque::new());
+            self.start_cycle(now, VecDeque::new());
             return;
         }
         if self.dirty.is_empty() {
@@ -144,18 +187,43 @@ impl Shard {
         if half_full || self.checkpoint.wanted || now.reached(due) {
             let slots = self.oldest_dirty();
             if !slots.is_empty() {
-                self.start_cycle(slots);
+                self.start_cycle(now, slots);
             }
         }
     }
 
-    fn start_cycle(&mut self, slots: VecDeque<Slot>) {
+    fn start_cycle(&mut self, now: Now, slots: VecDeque<Slot>) {
+        let came_before = self.commit.statistics.bytes;
+        self.checkpoint.pace = Pace { began_ns: now.mono_ns, came_before, ..Pace::default() };
         self.checkpoint.wanted = false;
         self.checkpoint.due = None;
         self.checkpoint.upto = self.journal.durable();
         self.checkpoint.queue = slots;
         self.checkpoint.stage = Stage::Flushing;
-        self.supply_flushes();
+        self.supply_flushes(now);
+    }
+
+    /// Somebody waits for what the flush frees, or soon will.
+    fn is_urgent(&self) -> bool {
+        let memory = self.unflushed_bytes * 4 >= self.config.budget.unflushed_bytes * 3;
+        let journal = self.journal.extents_free() * 4 <= self.journal.extents_total();
+        memory || journal || self.checkpoint.wanted || self.checkpoint.is_stopping()
+    }
+
+    /// Gives the jobs under way their next writes, one each in turn.
+    fn write_flushes(&mut self, now: Now) {
+        while !self.checkpoint.writers.is_empty() {
+            let came = self.commit.statistics.bytes;
+            if !self.checkpoint.pace.allows(now, came) && !self.is_urgent() {
+                return;
+            }
+            let Some(slot) = self.checkpoint.writers.pop_front() else { return };
+            if let Some(bytes) = self.write_more(slot) {
+                self.checkpoint.pace.written += bytes as u64;
+                self.checkpoint.writers.push_back(slot);
+            }
+        }
+        self.checkpoint.pace.resume = None;
     }
 
     /// The partitions to flush, those with the oldest unflushed group first; so many that their tail images fit half an extent.
@@ -175,7 +243,7 @@ impl Shard {
         partition.cache.get(first).map(|batch| batch.sequence)
     }
 
-    fn supply_flushes(&mut self) {
+    fn supply_flushes(&mut self, now: Now) {
         while self.checkpoint.jobs < FLUSH_JOBS_MAX && self.checkpoint.flush_bytes < FLUSH_BYTES_IN_FLIGHT_MAX
         {
             let Some(slot) = self.checkpoint.queue.pop_front() else { break };
@@ -184,6 +252,7 @@ impl Shard {
                 self.checkpoint.jobs -= 1;
             }
         }
+        self.write_flushes(now);
         if self.checkpoint.jobs == 0
             && self.checkpoint.queue.is_empty()
             && self.checkpoint.stage == Stage::Flushing

@@ -258,9 +258,15 @@ impl Shard {
         }
     }
 
-    /// Gives back the oldest group buffers that are over the budget and wholly flushed.
+    /// Gives back the oldest group buffers that are over the budget and wholly flushed, some in each turn.
     pub(super) fn evict(&mut self) {
+        let mut evicted = 0;
         while self.commit.cached_bytes > self.config.budget.cache_bytes {
+            if evicted == limits::EVICTED_GROUPS_PER_TURN {
+                self.wake = true;
+                return;
+            }
+            evicted += 1;
             let Some(group) = self.commit.groups.front() else { return };
             if group.sequence > self.checkpoint.flushed_through() {
                 return;

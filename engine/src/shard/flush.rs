@@ -1,5 +1,6 @@
 //! The flow of a flush: one partition's durable batches, from the cache to its segments, in large aligned writes. A job goes
-//! ReadTail → Image → Write → Cut → done; each step waits for its Ops.
+//! ReadTail → Image → Write → Cut → done; each step waits for its Ops. The writes are built a few at a time, as the checkpoint's
+//! pace allows: a turn never copies a partition's whole backlog, and the device never gets it at once.
 //!
 //! Before a block that the segment holds already is written again, a frame with its image is durable in the journal (rule 5).
 
@@ -17,7 +18,7 @@ use crate::{
         buffer::AlignedBuf,
         journal::{format::FrameKind, writer::Frame},
     },
-    limits::{BLOCK_BYTES, FLUSH_WRITE_BYTES_MAX},
+    limits::{BLOCK_BYTES, FLUSH_WRITE_BYTES_MAX, FLUSH_WRITES_MAX},
     log::{
         Log, Placement, names,
         segment::{BatchFacts, INDEX_ENTRY_BYTES, Segment, TIME_ENTRY_BYTES, TimeEntry},
@@ -50,13 +51,25 @@ pub struct FlushJob {
     ending: Ending,
     step: Step,
     ops: u32,
+    /// What it may have in buffers at a time: counted from its start to its end.
     bytes: usize,
+    /// While writes are still to be built.
+    writes: Option<Writes>,
     /// The partition's `flushed` once the job is done, with its tail.
     result: Option<(Log, Bytes)>,
     cuts: Vec<Op>,
 }
 
+/// How far the building of a job's writes has come.
+#[derive(Debug)]
+struct Writes {
+    log: Log,
+    segment: SegmentWriter,
+    entries: EntryWriter,
+}
+
 /// Builds a segment's writes: whole blocks of at most `FLUSH_WRITE_BYTES_MAX`.
+#[derive(Debug)]
 struct SegmentWriter {
     file: FileName,
     /// Where `buffer` goes; a multiple of the block size.
@@ -79,16 +92,19 @@ impl Shard {
             return false;
         }
         let target = partition.durable;
+        let bytes = unflushed_bytes(partition, target).min(FLUSH_WRITES_MAX as usize * FLUSH_WRITE_BYTES_MAX);
         let job = FlushJob {
             target,
             ending,
             step: Step::ReadTail,
             ops: 0,
-            bytes: 0,
+            bytes,
+            writes: None,
             result: None,
             cuts: Vec::new(),
         };
         partition.flush = Some(job);
+        self.checkpoint.flush_bytes += bytes;
         let active = *partition.flushed.active();
         let partial = partial(active.size);
         let goes_on = next_unflushed(partition).is_some_and(|placement| placement.segment == active.base);
@@ -153,24 +169,39 @@ impl Shard {
         }
     }
 
-    /// Builds and pushes every write of the job.
+    /// The tail is safe: the job may write, when its turn comes.
     fn write_flush(&mut self, slot: Slot) {
         let Some(partition) = self.table.get_mut(slot) else { return };
-        let Some(mut job) = partition.flush.take() else { return };
+        let Some(job) = &partition.flush else { return };
+        let log = partition.flushed.clone();
+        let bytes = unflushed_bytes(partition, job.target);
+        let Some(job) = &mut partition.flush else { return };
         job.step = Step::Write;
-        let (ops, log, tail) = build_writes(partition, &mut job);
-        job.result = Some((log, tail));
-        job.ops = ops.len() as u32;
-        job.bytes = ops.iter().map(write_bytes).sum();
-        self.checkpoint.flush_bytes += job.bytes;
-        let nothing = ops.is_empty();
+        job.writes = Some(Writes {
+            entries: EntryWriter::new(partition.directory.clone(), log.active()),
+            segment: SegmentWriter::new(&partition.directory, log.active(), &partition.tail, bytes),
+            log,
+        });
+        self.checkpoint.may_write(slot);
+    }
+
+    /// Builds and pushes the next writes of a job; how many bytes they have, none: the job has enough under way, or no more to
+    /// write.
+    pub(super) fn write_more(&mut self, slot: Slot) -> Option<usize> {
+        let partition = self.table.get_mut(slot).filter(|partition| !partition.deleted)?;
+        let mut job = partition.flush.take_if(|job| job.ops < FLUSH_WRITES_MAX && job.writes.is_some())?;
+        let ops = next_writes(partition, &mut job);
+        job.ops += ops.len() as u32;
+        let bytes = ops.iter().map(write_bytes).sum();
+        let done = job.ops == 0 && job.writes.is_none();
         partition.flush = Some(job);
         for op in ops {
             self.push_partition_op(slot, Purpose::FlushWrite(slot), op);
         }
-        if nothing {
+        if done {
             self.cut_flush(slot);
         }
+        Some(bytes)
     }
 
     pub(super) fn flush_op_done(&mut self, slot: Slot, done: Done) {
@@ -189,7 +220,9 @@ impl Shard {
             self.flush_failed(slot, &sentence);
             return;
         }
-        if job.ops == 0 {
+        if job.writes.is_some() {
+            self.checkpoint.may_write(slot);
+        } else if job.ops == 0 {
             match job.step {
                 Step::Cut => self.finish_flush(slot),
                 _ => self.cut_flush(slot),
@@ -269,16 +302,22 @@ fn partial(size: FilePosition) -> usize {
     size.0 as usize % BLOCK_BYTES
 }
 
-fn build_writes(partition: &Partition, job: &mut FlushJob) -> (Vec<Op>, Log, Bytes) {
+/// What is to be written up to `target`.
+fn unflushed_bytes(partition: &Partition, target: Offset) -> usize {
+    let first = partition.cache_index(partition.flushed.next());
+    let batches = partition.cache.iter().skip(first).take_while(|batch| batch.next <= target);
+    batches.map(|batch| batch.bytes.len()).sum()
+}
+
+/// Goes on with the job until there is something to write; with the last of it, the job has its result.
+fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
+    let Some(Writes { mut log, segment: mut writer, mut entries }) = job.writes.take() else {
+        return Vec::new();
+    };
     let directory = &partition.directory;
     let interval = partition.settings.layout.index_interval;
-    let mut log = partition.flushed.clone();
     let mut ops = Vec::new();
-    let mut entries = EntryWriter::new(directory.clone(), log.active());
-    let mut writer = SegmentWriter::new(directory, log.active(), &partition.tail);
     let first = partition.cache_index(log.next());
-    let batches = partition.cache.iter().skip(first).take_while(|batch| batch.next <= job.target);
-    writer.bytes_left = batches.map(|batch| batch.bytes.len()).sum();
     for batch in partition.cache.iter().skip(first).take_while(|batch| batch.next <= job.target) {
         let Ok(header) = BatchHeader::parse(&batch.bytes) else { break };
         let facts = BatchFacts {
@@ -295,11 +334,14 @@ fn build_writes(partition: &Partition, job: &mut FlushJob) -> (Vec<Op>, Log, Byt
             entries.close(&sealed, closing, &mut ops);
             job.cuts.push(cut(directory, &sealed));
             entries = EntryWriter::new(directory.clone(), &Segment::empty(batch.base));
-            writer = SegmentWriter::new(directory, &Segment::empty(batch.base), &Bytes::new());
-            writer.bytes_left = bytes_left;
+            writer = SegmentWriter::new(directory, &Segment::empty(batch.base), &Bytes::new(), bytes_left);
         }
         entries.push(applied.entries.index.as_ref(), applied.entries.time.as_ref());
         writer.push(&batch.bytes, &mut ops);
+        if !ops.is_empty() && batch.next < job.target {
+            job.writes = Some(Writes { log, segment: writer, entries });
+            return ops;
+        }
     }
     let tail = writer.finish(&mut ops);
     if job.ending == Ending::Closed {
@@ -309,7 +351,8 @@ fn build_writes(partition: &Partition, job: &mut FlushJob) -> (Vec<Op>, Log, Byt
     } else {
         entries.finish(&mut ops);
     }
-    (ops, log, tail)
+    job.result = Some((log, tail));
+    ops
 }
 
 fn cut(directory: &str, segment: &Segment) -> Op {
@@ -324,7 +367,7 @@ fn write_bytes(op: &Op) -> usize {
 }
 
 impl SegmentWriter {
-    fn new(directory: &str, segment: &Segment, tail: &Bytes) -> SegmentWriter {
+    fn new(directory: &str, segment: &Segment, tail: &Bytes, bytes_left: usize) -> SegmentWriter {
         let partial = partial(segment.size);
         let mut buffer = AlignedBuf::with_capacity(0);
         // A segment that was rolled away from is not written again: its tail may not be kept.
@@ -334,7 +377,7 @@ impl SegmentWriter {
             file: names::log(directory, segment.base),
             position,
             buffer,
-            bytes_left: 0,
+            bytes_left,
             pushed: false,
         }
     }
@@ -381,6 +424,7 @@ impl SegmentWriter {
 }
 
 /// Collects a segment's index entries and appends them to its index files.
+#[derive(Debug)]
 struct EntryWriter {
     directory: Arc<str>,
     segment: Offset,
