@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use bins::sim::{Run, canary::Canary, run};
+use bins::sim::{Run, canary::Canary, checkers::Promise, run};
 
 const SEEDS: u64 = 200;
 /// A canary that sings later than this is not watched well enough.
@@ -33,11 +33,26 @@ fn two_hundred_seeds_keep_every_promise() {
 }
 
 #[test]
-fn every_canary_is_caught() {
+fn every_canary_is_caught_by_the_checker_that_it_is_for() {
     for &canary in Canary::ALL {
-        let caught = (0..CANARY_SEEDS_MAX)
-            .any(|seed| run(Run { seed, canary: Some(canary), traced: false }).violation.is_some());
-        assert!(caught, "no checker sees {} in {CANARY_SEEDS_MAX} seeds", canary.name());
+        let sings = |seed| {
+            let violation = run(Run { seed, canary: Some(canary), traced: false }).violation;
+            violation.is_some_and(|violation| violation.promise == canary.promise())
+        };
+        let name = canary.name();
+        assert!(
+            (0..CANARY_SEEDS_MAX).any(sings),
+            "{name} goes by: the checker of {:?} is silent for {CANARY_SEEDS_MAX} seeds",
+            canary.promise()
+        );
+    }
+}
+
+#[test]
+fn every_promise_has_a_canary() {
+    for promise in Promise::ALL {
+        let watched = Canary::ALL.iter().any(|canary| canary.promise() == *promise);
+        assert!(watched, "no canary breaks {promise:?}");
     }
 }
 

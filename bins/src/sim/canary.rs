@@ -1,5 +1,5 @@
-//! Canaries: each breaks one rule of the storage design from outside, between shard and disk, so that a checker must sing. Never part
-//! of an honest run. Rule by rule:
+//! Canaries: each breaks one rule of the storage design from outside, between shard and disk or between shard and client, so that a
+//! checker must sing. Never part of an honest run. Each names the promise whose checker it is for. Rule by rule:
 //!
 //! 1 prefix      `acknowledged-before-the-sync`, `dsync-removed`
 //! 2 recycle     `extent-recycled-before-the-checkpoint`, `segment-sync-dropped`, `segment-write-reported-early`
@@ -11,7 +11,8 @@
 //! 8 failure     `failed-journal-write-hidden`, `failed-sync-hidden`, `failed-segment-write-hidden`, `damage-cut-silently`
 //! 9 space       `allocation-skipped`
 //!
-//! And of deletion: `deletion-leaves-files`.
+//! And of deletion: `deletion-leaves-files`; of a start: `whole-tail-cut`, `start-raises-no-epoch`; of order: `batch-left-out-of-a-fetch`,
+//! `bus-reorders-messages`; of answers: `answer-dropped`, `answer-given-twice`; of panics: `panic-in-a-turn`.
 
 use std::collections::BTreeSet;
 
@@ -25,12 +26,14 @@ use engine::{
     },
     limits::BLOCK_BYTES,
     op::{Done, Op, OpId, Sync},
+    shard::command::Reply,
 };
+use fastrand::Rng;
 
-use super::{disk::Disk, forge, journal::Group, plan::Fault};
+use super::{checkers::Promise, disk::Disk, forge, journal::Group, plan::Fault};
 
 macro_rules! canaries {
-    ($($name:ident $text:literal,)*) => {
+    ($($name:ident $text:literal breaks $promise:ident,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Canary { $($name,)* }
 
@@ -40,29 +43,41 @@ macro_rules! canaries {
             pub fn name(self) -> &'static str {
                 match self { $(Canary::$name => $text,)* }
             }
+
+            /// Whose checker must sing.
+            pub fn promise(self) -> Promise {
+                match self { $(Canary::$name => Promise::$promise,)* }
+            }
         }
     };
 }
 
 canaries! {
-    AcknowledgedBeforeTheSync "acknowledged-before-the-sync",
-    DsyncRemoved "dsync-removed",
-    RecycledBeforeTheCheckpoint "extent-recycled-before-the-checkpoint",
-    SegmentSyncDropped "segment-sync-dropped",
-    SegmentWriteReportedEarly "segment-write-reported-early",
-    TornGroupAccepted "torn-group-accepted",
-    StaleIncarnationAccepted "stale-incarnation-accepted",
-    TailImageDropped "tail-image-dropped",
-    BlockInFlightTwice "block-in-flight-twice",
-    OneJournalNotRead "one-journal-not-read",
-    LateWritesAfterTheLock "late-writes-after-the-lock",
-    StartActsOnUnsyncedJournals "start-acts-on-unsynced-journals",
-    DamageCutSilently "damage-cut-silently",
-    FailedJournalWriteHidden "failed-journal-write-hidden",
-    FailedSyncHidden "failed-sync-hidden",
-    FailedSegmentWriteHidden "failed-segment-write-hidden",
-    AllocationSkipped "allocation-skipped",
-    DeletionLeavesFiles "deletion-leaves-files",
+    AcknowledgedBeforeTheSync "acknowledged-before-the-sync" breaks AcknowledgedDurable,
+    DsyncRemoved "dsync-removed" breaks AcknowledgedDurable,
+    RecycledBeforeTheCheckpoint "extent-recycled-before-the-checkpoint" breaks FailureContained,
+    SegmentSyncDropped "segment-sync-dropped" breaks SegmentsWellFormed,
+    SegmentWriteReportedEarly "segment-write-reported-early" breaks DeviceRules,
+    TornGroupAccepted "torn-group-accepted" breaks NoStaleContent,
+    StaleIncarnationAccepted "stale-incarnation-accepted" breaks FailureContained,
+    TailImageDropped "tail-image-dropped" breaks NoStaleContent,
+    BlockInFlightTwice "block-in-flight-twice" breaks DeviceRules,
+    OneJournalNotRead "one-journal-not-read" breaks AcknowledgedKept,
+    LateWritesAfterTheLock "late-writes-after-the-lock" breaks FailureContained,
+    StartActsOnUnsyncedJournals "start-acts-on-unsynced-journals" breaks SegmentsWellFormed,
+    DamageCutSilently "damage-cut-silently" breaks MetadataKept,
+    FailedJournalWriteHidden "failed-journal-write-hidden" breaks AcknowledgedDurable,
+    FailedSyncHidden "failed-sync-hidden" breaks SegmentsWellFormed,
+    FailedSegmentWriteHidden "failed-segment-write-hidden" breaks SegmentsWellFormed,
+    AllocationSkipped "allocation-skipped" breaks DeviceRules,
+    DeletionLeavesFiles "deletion-leaves-files" breaks SegmentsWellFormed,
+    WholeTailCut "whole-tail-cut" breaks RecoveredEqualsLive,
+    StartRaisesNoEpoch "start-raises-no-epoch" breaks MetadataKept,
+    BatchLeftOutOfAFetch "batch-left-out-of-a-fetch" breaks OffsetsDense,
+    BusReordersMessages "bus-reorders-messages" breaks OffsetsDense,
+    AnswerDropped "answer-dropped" breaks Answers,
+    AnswerGivenTwice "answer-given-twice" breaks Answers,
+    PanicInATurn "panic-in-a-turn" breaks NoPanic,
 }
 
 impl Canary {
@@ -153,6 +168,22 @@ impl Mutator {
         }
     }
 
+    /// What the client hears: the reply, once.
+    pub fn replies(&self, reply: Reply, random: &mut Rng) -> Vec<Reply> {
+        let strikes = self.canary.is_some() && random.u8(0..20) == 0;
+        match (self.canary, reply) {
+            (Some(Canary::AnswerDropped), _) if strikes => Vec::new(),
+            (Some(Canary::AnswerGivenTwice), reply) if strikes => vec![reply.clone(), reply],
+            (Some(Canary::BatchLeftOutOfAFetch), Reply::Fetched(mut answers)) => {
+                for answer in answers.iter_mut().filter(|answer| answer.records.len() > 2) {
+                    answer.records.remove(1);
+                }
+                vec![Reply::Fetched(answers)]
+            }
+            (_, reply) => vec![reply],
+        }
+    }
+
     /// What the shard hears.
     pub fn done(&mut self, core: u16, id: OpId, done: Done) -> Done {
         let hidden = self.hidden.remove(&(core, id));
@@ -190,6 +221,7 @@ impl Mutator {
         match self.canary {
             Some(Canary::TornGroupAccepted) => forge::seal_torn_groups(disk),
             Some(Canary::StaleIncarnationAccepted) => forge::renew_stale_extents(disk),
+            Some(Canary::WholeTailCut) => forge::cut_last_groups(disk),
             _ => {}
         }
     }

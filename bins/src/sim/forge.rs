@@ -1,9 +1,11 @@
 //! Forgeries for canaries: rewrites journals at rest so that a sound reader takes what it must not take, as a reader with a rule
 //! missing would. Never part of an honest run.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use engine::{
-    base::{FilePosition, Incarnation},
+    base::{FilePosition, Incarnation, JournalSequence},
     io::journal::format::{
         ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GROUP_MAGIC,
         GroupHeader, padded,
@@ -83,12 +85,41 @@ fn seal_batch(frame: &FrameHeader, payload: &mut [u8]) {
     payload[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
-/// Extents that earlier starts left behind pass for the newest start's.
-pub fn renew_stale_extents(disk: &mut Disk) {
+/// As the start records say.
+fn newest_incarnation(disk: &Disk) -> Option<Incarnation> {
     let record = |slot: u32| disk.bytes(&format!("journal/start-{slot}")).and_then(|bytes| bytes.get(8..16));
     let incarnations =
         (0..2).filter_map(record).filter_map(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
-    let Some(newest) = incarnations.max().map(Incarnation) else { return };
+    incarnations.max().map(Incarnation)
+}
+
+/// The newest start's journals lose their last whole group, as if a reader stopped one too early.
+pub fn cut_last_groups(disk: &mut Disk) {
+    let newest = newest_incarnation(disk);
+    let mut last: BTreeMap<u16, (JournalSequence, String, u64)> = BTreeMap::new();
+    for (path, bytes) in extents(disk) {
+        let Some(extent) = ExtentHeader::decode(&bytes).filter(|header| Some(header.incarnation) == newest)
+        else {
+            continue;
+        };
+        let bytes = Bytes::from(bytes);
+        let mut position = BLOCK_BYTES;
+        while let Some(group) = journal::parse(&extent, position as u64, position, &bytes) {
+            let sequence = group.header.sequence;
+            if last.get(&extent.core).is_none_or(|(known, ..)| *known < sequence) {
+                last.insert(extent.core, (sequence, path.clone(), position as u64));
+            }
+            position += padded(group.header.length as usize);
+        }
+    }
+    for (_, path, position) in last.into_values() {
+        disk.forge(&path, position, &Bytes::from_static(&[0; GROUP_HEADER_BYTES]));
+    }
+}
+
+/// Extents that earlier starts left behind pass for the newest start's.
+pub fn renew_stale_extents(disk: &mut Disk) {
+    let Some(newest) = newest_incarnation(disk) else { return };
     for (path, bytes) in extents(disk) {
         let Some(old) = ExtentHeader::decode(&bytes).filter(|header| header.incarnation < newest) else {
             continue;

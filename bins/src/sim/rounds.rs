@@ -1,8 +1,10 @@
 //! The life of the node: it starts, serves for a while, and stops, cleanly or not, and starts again, on as many cores as chance will
 //! have. After each start what is on the disk is compared with what is known to be true. Lives in the simulator.
 
+use std::sync::Arc;
+
 use engine::{
-    base::{TopicId, TopicPartition},
+    base::{NodeId, TopicId, TopicPartition},
     error::IoFailure,
     log::names,
     op::{Done, Op},
@@ -81,7 +83,11 @@ fn start(world: &mut World, stop: Stop, starts: &mut u32) -> Verdict {
 /// One start; none: it died, or a device failed.
 fn attempt(world: &mut World, rotten: bool) -> Result<Option<Boot>, Violation> {
     let now = world.now();
-    let config = world.plan.boot_config(now, &mut world.random);
+    let mut config = world.plan.boot_config(now, &mut world.random);
+    if world.mutator.is(Canary::StartRaisesNoEpoch) {
+        // Only what a broker leads gets a new epoch by its start.
+        Arc::make_mut(&mut config.options).node = NodeId(world.random.i32(1..4));
+    }
     let frail = world.mutator.is(Canary::StartActsOnUnsyncedJournals);
     let dies_at =
         (world.random.u8(0..if frail { 2 } else { 6 }) == 0).then(|| world.random.u64(0..START_OPS / 4));

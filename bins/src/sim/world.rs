@@ -193,6 +193,7 @@ impl World {
             Event::Turn(core) => {
                 let Some(process) = &mut self.process else { return Ok(()) };
                 process.turn_due[core as usize] = false;
+                assert!(!self.mutator.is(Canary::PanicInATurn), "a canary panics");
                 process.shards[core as usize].turn(now);
                 self.after_turn(core)?;
             }
@@ -207,7 +208,11 @@ impl World {
             }
             Event::Message { from, to } => {
                 let Some(process) = &mut self.process else { return Ok(()) };
-                let message = process.links.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+                let link = process.links.entry((from, to)).or_default();
+                let message = match self.mutator.is(Canary::BusReordersMessages) {
+                    true => link.pop_back(),
+                    false => link.pop_front(),
+                };
                 if let Some(message) = message {
                     process.shards[to as usize].receive(now, CoreId(from), message);
                 }
@@ -292,7 +297,10 @@ impl World {
 
     fn reply(&mut self, call: CallId, reply: Reply) -> Verdict {
         self.say(|| format!("call {} answered: {}", call.number, short_reply(&reply)));
-        self.answered(call, reply)
+        for reply in self.mutator.replies(reply, &mut self.random) {
+            self.answered(call, reply)?;
+        }
+        Ok(())
     }
 
     /// Messages of one pair of cores keep their order.

@@ -19,6 +19,8 @@ macro_rules! promises {
         pub enum Promise { $($name,)* }
 
         impl Promise {
+            pub const ALL: &[Promise] = &[$(Promise::$name,)*];
+
             pub fn sentence(self) -> &'static str {
                 match self { $(Promise::$name => $sentence,)* }
             }
