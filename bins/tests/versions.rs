@@ -9,13 +9,16 @@ use engine::{
 };
 use net::wire::{
     ApiKey, Records, Request,
+    alter_configs::{AlterConfigsRequest, AlterConfigsResource},
     api_versions::ApiVersionsRequest,
+    create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic},
     create_topics::{CreatableTopic, CreateTopicsRequest},
     delete_topics::{DeleteTopicState, DeleteTopicsRequest},
     describe_cluster::DescribeClusterRequest,
     describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
     fetch::{FetchPartition, FetchRequest, FetchTopic},
     find_coordinator::FindCoordinatorRequest,
+    incremental_alter_configs::{self, IncrementalAlterConfigsRequest},
     init_producer_id::InitProducerIdRequest,
     list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
     metadata::{MetadataRequest, MetadataRequestTopic},
@@ -147,6 +150,29 @@ fn every_version_that_is_told_of_is_served() {
     asked.each(&broker, configs, |_, response| {
         assert!(response.results.iter().all(|result| result.error_code == 0 && result.configs.len() > 20));
     });
+    let alter = |_| {
+        let (resource_type, resource_name) = (2, TOPIC.into());
+        let resource = AlterConfigsResource { resource_type, resource_name, configs: Vec::new() };
+        AlterConfigsRequest { resources: vec![resource], ..Default::default() }
+    };
+    asked.each(&broker, alter, |_, response| assert_eq!(response.responses[0].error_code, 0));
+    let alter_one = |_| {
+        let (name, value) = ("retention.ms".into(), Some("1000".into()));
+        let config = incremental_alter_configs::AlterableConfig { name, config_operation: 0, value };
+        let resource = incremental_alter_configs::AlterConfigsResource {
+            resource_type: 2,
+            resource_name: TOPIC.into(),
+            configs: vec![config],
+        };
+        IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() }
+    };
+    asked.each(&broker, alter_one, |_, response| assert_eq!(response.responses[0].error_code, 0));
+    let grow = |version| {
+        let topic =
+            CreatePartitionsTopic { name: TOPIC.into(), count: i32::from(version) + 2, assignments: None };
+        CreatePartitionsRequest { topics: vec![topic], ..Default::default() }
+    };
+    asked.each(&broker, grow, |_, response| assert_eq!(response.results[0].error_code, 0));
     asked.each(
         &broker,
         |_| DescribeClusterRequest::default(),

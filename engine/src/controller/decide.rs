@@ -45,6 +45,13 @@ pub enum Mode {
     ValidateOnly,
 }
 
+impl Mode {
+    /// From a request's `validate_only`.
+    pub fn of(validate_only: bool) -> Mode {
+        if validate_only { Mode::ValidateOnly } else { Mode::Apply }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instruction {
     CreateTopics {

@@ -21,7 +21,7 @@ use crate::wire::{
 };
 
 pub(super) async fn handle(api: Rc<Api>, request: CreateTopicsRequest) -> CreateTopicsResponse {
-    let mode = if request.validate_only { Mode::ValidateOnly } else { Mode::Apply };
+    let mode = Mode::of(request.validate_only);
     let names: Vec<Text> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let topics = request.topics.into_iter().map(|topic| new_topic(topic, api.random_topic_id())).collect();
     let outcome = api.control(Instruction::CreateTopics { topics, mode }).await;

@@ -1,18 +1,22 @@
 //! The APIs, one file each: versions, behaviour and KIPs on top, then the handler. This file finds the handler for a frame.
 //! Lives on the connection's core; whatever belongs to another core is asked of it through the node.
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod fetch;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
 mod options;
 mod produce;
+mod resources;
 mod split;
 
 use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, task::Waker};
@@ -45,6 +49,9 @@ const SERVED: &[ApiKey] = &[
     ApiKey::DeleteTopics,
     ApiKey::InitProducerId,
     ApiKey::DescribeConfigs,
+    ApiKey::AlterConfigs,
+    ApiKey::CreatePartitions,
+    ApiKey::IncrementalAlterConfigs,
     ApiKey::DescribeCluster,
 ];
 
@@ -147,6 +154,13 @@ impl Api {
                 .map(|request| later(init_producer_id::handle(self.clone(), request), version, correlation)),
             ApiKey::DescribeConfigs => read(reader, version).map(|request| {
                 ready(&describe_configs::answer(self, &request, version), version, correlation)
+            }),
+            ApiKey::AlterConfigs => read(reader, version)
+                .map(|request| later(alter_configs::handle(self.clone(), request), version, correlation)),
+            ApiKey::CreatePartitions => read(reader, version)
+                .map(|request| later(create_partitions::handle(self.clone(), request), version, correlation)),
+            ApiKey::IncrementalAlterConfigs => read(reader, version).map(|request| {
+                later(incremental_alter_configs::handle(self.clone(), request), version, correlation)
             }),
             ApiKey::DescribeCluster => read(reader, version).map(|request| {
                 ready(&describe_cluster::answer(&self.broker, &request), version, correlation)
