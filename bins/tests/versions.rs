@@ -22,6 +22,7 @@ use net::wire::{
     init_producer_id::InitProducerIdRequest,
     list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
     metadata::{MetadataRequest, MetadataRequestTopic},
+    offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic},
     produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
 };
 
@@ -99,6 +100,16 @@ fn every_version_that_is_told_of_is_served() {
         let partition = &response.topics[0].partitions[0];
         let offset = partition.old_style_offsets.first().copied().unwrap_or(partition.offset);
         assert_eq!((partition.error_code, offset), (0, 11), "version {version}");
+    });
+    let epoch_end = |_| {
+        let partition = OffsetForLeaderPartition { leader_epoch: 0, ..Default::default() };
+        let topic = OffsetForLeaderTopic { topic: TOPIC.into(), partitions: vec![partition] };
+        OffsetForLeaderEpochRequest { topics: vec![topic], ..Default::default() }
+    };
+    asked.each(&broker, epoch_end, |version, response| {
+        let partition = &response.topics[0].partitions[0];
+        let epoch = if version >= 1 { 0 } else { -1 };
+        assert_eq!((partition.error_code, partition.leader_epoch, partition.end_offset), (0, epoch, 11));
     });
     let metadata = |_| {
         let topic = MetadataRequestTopic { name: Some(TOPIC.into()), ..Default::default() };

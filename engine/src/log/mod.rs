@@ -3,10 +3,13 @@
 //! checkpoint and recovery all run the same `apply`. It never holds records and never names a device.
 
 mod codec;
+mod epochs;
 pub mod names;
 pub mod segment;
 
 use std::sync::Arc;
+
+pub use epochs::encode_epochs;
 
 use crate::base::{FilePosition, LeaderEpoch, Offset, Timestamp};
 use segment::{BatchFacts, Entries, Segment};
@@ -99,6 +102,11 @@ impl Log {
     /// Sealed segments, then the active one.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.sealed.iter().chain(std::iter::once(&self.active))
+    }
+
+    /// Bytes of all segments' batches.
+    pub fn bytes(&self) -> u64 {
+        self.segments().map(|segment| u64::from(segment.size.0)).sum()
     }
 
     /// The segment that holds `offset`, if it is in the log.

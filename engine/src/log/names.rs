@@ -40,6 +40,11 @@ pub fn time_index(directory: &str, segment: Offset) -> FileName {
     FileName::new(format!("{directory}/{:020}.timeindex", segment.0))
 }
 
+/// Where the leader epochs of a partition are written for Kafka's tools.
+pub fn leader_epochs(directory: &str) -> FileName {
+    FileName::new(format!("{directory}/leader-epoch-checkpoint"))
+}
+
 /// The segment that a file of a partition's directory belongs to, by its name; none for any other file.
 pub fn segment_of(name: &str) -> Option<Offset> {
     let (base, kind) = name.split_once('.')?;

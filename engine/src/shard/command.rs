@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::inspect::{Inspect, Inspected};
 use crate::{
     base::{CoreId, Deadline, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition},
     controller::{Image, Instruction, Outcome},
@@ -27,6 +28,7 @@ pub enum Command {
     /// Ends the Watch of this call without a Reply to either.
     Cancel(CallId),
     ListOffsets(Vec<OffsetQuery>),
+    Inspect(Inspect),
     /// For the controller (core 0): answered when its records are durable and every core has the new image.
     Control(Instruction),
 }
@@ -40,6 +42,7 @@ pub enum Reply {
     /// Enough bytes are there, or the deadline has passed, or a watched partition changed hands.
     Watched,
     OffsetsListed(Vec<OffsetAnswer>),
+    Inspected(Inspected),
     Controlled(Outcome),
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     limits::{BLOCK_BYTES, FLUSH_WRITE_BYTES_MAX, FLUSH_WRITES_MAX},
     log::{
-        Log, Placement, names,
+        Log, Placement, encode_epochs, names,
         segment::{BatchFacts, INDEX_ENTRY_BYTES, Segment, TIME_ENTRY_BYTES, TimeEntry},
     },
     op::{Class, Done, FileName, Op, Path, Sync},
@@ -350,6 +350,12 @@ fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
         job.cuts.push(cut(directory, log.active()));
     } else {
         entries.finish(&mut ops);
+    }
+    if log.epochs() != partition.flushed.epochs() || job.ending == Ending::Closed {
+        let file = names::leader_epochs(directory);
+        let epochs = encode_epochs(log.epochs()).into_bytes();
+        job.cuts.push(Op::Truncate { file: file.clone(), size: epochs.len() as u64 });
+        ops.push(append(file, 0, epochs));
     }
     job.result = Some((log, tail));
     ops

@@ -2,7 +2,7 @@
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
 //! `produce` → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
-//! is only on disk · `offsets` · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
+//! is only on disk · `offsets` and `inspect` · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
 
 mod checkpoint;
 mod cold;
@@ -12,6 +12,7 @@ mod control;
 mod entry_search;
 mod fetch;
 mod flush;
+pub mod inspect;
 mod leftovers;
 mod offsets;
 mod partition;
@@ -139,6 +140,7 @@ impl Shard {
             Command::Watch(request) => self.watch(now, call, request),
             Command::Cancel(watching) => self.cancel(watching),
             Command::ListOffsets(queries) => self.list_offsets(call, queries),
+            Command::Inspect(inspect) => self.inspect(call, inspect),
             Command::Control(instruction) => self.control(now, call, instruction),
         }
     }

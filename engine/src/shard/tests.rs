@@ -10,6 +10,7 @@ use super::{
         Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
         ProducePartition, Reply,
     },
+    inspect::{EpochEnd, EpochQuery, Inspect, Inspected},
     settings::{BrokerOptions, Budget},
 };
 use crate::{
@@ -323,5 +324,39 @@ fn a_duplicate_is_answered_with_its_offset_also_after_a_kill() {
     match broker.call(CoreId(0), Command::Produce(Produce { acks: Acks::All, partitions: vec![part] })) {
         Reply::Produced(answers) => assert_eq!(answers[0].error, ErrorCode::OutOfOrderSequenceNumber),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn where_a_leader_epoch_ended_is_known_after_every_kind_of_stop() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 1);
+    broker.create(1, Vec::new());
+    let mut ends = Vec::new();
+    for round in 0..4 {
+        let epoch = broker.shards[0].image().partition(id(0)).expect("exists").leader_epoch;
+        for number in 0..=round {
+            ends.push((epoch, broker.produce(0, batch(1, 10, number)).plus(1)));
+        }
+        if round % 2 == 0 {
+            drop(broker);
+        } else {
+            broker.stop();
+            let file = std::fs::read_to_string(directory.path().join("t-0/leader-epoch-checkpoint"));
+            let lines: Vec<String> = file.expect("the file").lines().map(str::to_owned).collect();
+            assert_eq!(lines[..2], ["0".to_owned(), (round + 1).to_string()]);
+            assert_eq!(lines.len() as i64, round + 3);
+        }
+        broker = Broker::start(directory.path(), 1);
+    }
+    let query = |wanted| EpochQuery { partition: id(0), current: None, wanted };
+    let queries = ends.iter().map(|(epoch, _)| query(*epoch)).collect();
+    let answered = match broker.call(CoreId(0), Command::Inspect(Inspect::EpochEnds(queries))) {
+        Reply::Inspected(Inspected::EpochEnds(answered)) => answered,
+        other => panic!("{other:?}"),
+    };
+    for ((epoch, _), answer) in ends.iter().zip(answered) {
+        let end = ends.iter().rfind(|(other, _)| other == epoch).expect("its last").1;
+        assert_eq!(answer, Ok(EpochEnd { epoch: *epoch, end }));
     }
 }

@@ -14,6 +14,7 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod options;
 mod produce;
 mod resources;
@@ -48,6 +49,7 @@ const SERVED: &[ApiKey] = &[
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
     ApiKey::InitProducerId,
+    ApiKey::OffsetForLeaderEpoch,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
     ApiKey::CreatePartitions,
@@ -152,6 +154,9 @@ impl Api {
             }),
             ApiKey::InitProducerId => read(reader, version)
                 .map(|request| later(init_producer_id::handle(self.clone(), request), version, correlation)),
+            ApiKey::OffsetForLeaderEpoch => read(reader, version).map(|request| {
+                later(offset_for_leader_epoch::handle(self.clone(), request), version, correlation)
+            }),
             ApiKey::DescribeConfigs => read(reader, version).map(|request| {
                 ready(&describe_configs::answer(self, &request, version), version, correlation)
             }),
