@@ -92,3 +92,19 @@ need_load_tool() {
     gcc -O2 -Isrc examples/rdkafka_performance.c src/librdkafka.a -o "$load_tool" -lpthread -lz -ldl -lm -lrt
   ) >"$cache/rdkafka/build.log" 2>&1 || { tail -n 20 "$cache/rdkafka/build.log" >&2; return 1; }
 }
+
+# Prometheus' checker, unpacked from the Debian package: installed, the package would start a server.
+promtool=$cache/prometheus/usr/bin/promtool
+need_promtool() {
+  [ ! -x "$promtool" ] || return 0
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+  rm -rf "$cache/prometheus"
+  mkdir -p "$cache/prometheus"
+  (
+    cd "$cache/prometheus"
+    apt-get download -qq prometheus
+    dpkg-deb -x prometheus_*.deb .
+    rm prometheus_*.deb
+  ) >/dev/null 2>&1
+  [ -x "$promtool" ]
+}

@@ -67,3 +67,27 @@ const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED
 const _: () = assert!(POOLED_BYTES_MAX < POOL_BYTES_MAX);
 // A connection that may queue no answer could never make progress.
 const _: () = assert!(RESPONSE_BYTES_QUEUED_MAX > SEND_BYTES_PER_POLL);
+
+/// Operators' connections at a time: a scraper, a prober and a person, each twice; one more is closed at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+
+/// The head of an operator's request; browsers send about a kilobyte.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 << 10;
+pub const ADMIN_HEADERS_MAX: usize = 64;
+
+/// An operator's request is read, answered and sent within this time, or its connection is cut.
+pub const ADMIN_REQUEST_MS_MAX: u64 = 15_000;
+
+/// All cores have given their figures within this time, or none are told. A scraper waits 10 s by default.
+pub const METRICS_WAIT_MS_MAX: u64 = 5_000;
+
+/// Partitions that one turn of a core gives figures of.
+pub const METRICS_PAGE_PARTITIONS: usize = 256;
+
+/// With more partitions than these, partitions have no series of their own: eight each are a megabyte a scrape.
+pub const METRICS_PARTITIONS_MAX: usize = 1_000;
+
+/// With more topics than these, topics have none either.
+pub const METRICS_TOPICS_MAX: usize = 1_000;
+
+const _: () = assert!(METRICS_WAIT_MS_MAX < ADMIN_REQUEST_MS_MAX);

@@ -26,17 +26,13 @@ use engine::{
 };
 use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
 use net::{
+    admin::{About, Admin},
     api::{Api, Broker},
     node::{Node, Stopped},
     server::{Places, Server, ServerConfig, bind},
 };
 
-use super::{
-    Refusal,
-    identity::Identity,
-    settings::{Endpoint, Settings},
-    start::die,
-};
+use super::{Refusal, endpoints::Endpoint, identity::Identity, settings::Settings, start::die};
 
 /// Messages between two cores that wait to be taken; a full ring holds connections back.
 const BUS_MESSAGES: usize = 1024;
@@ -120,6 +116,14 @@ pub struct Start {
     pub crew: Crew,
 }
 
+/// One listener, on every core.
+#[derive(Clone)]
+struct Told {
+    name: String,
+    address: SocketAddr,
+    broker: Broker,
+}
+
 /// The same for every core.
 struct Plan {
     settings: Settings,
@@ -128,7 +132,8 @@ struct Plan {
     crew: Crew,
     places: Arc<Places>,
     /// Where to listen, with ports; and what clients are told.
-    endpoints: Vec<(SocketAddr, Broker)>,
+    endpoints: Vec<Told>,
+    about: About,
 }
 
 /// Runs all cores until the broker has stopped.
@@ -137,8 +142,14 @@ pub fn run(start: Start) -> Result<(), Refusal> {
     let endpoints = settings.endpoints.iter().map(|endpoint| with_port(endpoint, &settings, &identity));
     let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
     let places = places(&settings);
-    let plan = Arc::new(Plan { settings, clock, lock, crew, places, endpoints });
     let cores = u16::try_from(seeds.len()).unwrap_or(u16::MAX);
+    let about = About {
+        version: env!("CARGO_PKG_VERSION"),
+        node: identity.node.to_string(),
+        cluster_id: identity.cluster_id.clone(),
+        cores,
+    };
+    let plan = Arc::new(Plan { settings, clock, lock, crew, places, endpoints, about });
     let ends = bus::mesh(cores, BUS_MESSAGES)
         .map_err(|error| Refusal::one(format!("the bus between the cores cannot be made: {error}")))?;
     let (told, ready) = mpsc::channel();
@@ -168,7 +179,7 @@ pub fn run(start: Start) -> Result<(), Refusal> {
         refused.dedup();
         return Err(Refusal(refused));
     }
-    for (address, broker) in &plan.endpoints {
+    for Told { address, broker, .. } in &plan.endpoints {
         tracing::info!("listening on {address}, advertised as {}:{}", broker.host.as_str(), broker.port);
     }
     for thread in threads {
@@ -182,11 +193,7 @@ pub fn run(start: Start) -> Result<(), Refusal> {
 }
 
 /// Port 0 becomes a free one here, so that all cores listen on the same.
-fn with_port(
-    endpoint: &Endpoint,
-    settings: &Settings,
-    identity: &Identity,
-) -> Result<(SocketAddr, Broker), Refusal> {
+fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> Result<Told, Refusal> {
     let mut address = endpoint.address;
     if address.port() == 0 {
         let free = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
@@ -205,7 +212,7 @@ fn with_port(
         fetch_bytes_max: u32::try_from(config.fetch_bytes_max).unwrap_or(u32::MAX),
         options: Arc::new(settings.options.clone()),
     };
-    Ok((address, broker))
+    Ok(Told { name: endpoint.name.clone(), address, broker })
 }
 
 fn places(settings: &Settings) -> Arc<Places> {
@@ -226,7 +233,7 @@ async fn serve(
     told: mpsc::Sender<Result<(), String>>,
 ) -> Result<(), String> {
     let core = seed.config.core;
-    let (node, listeners) = match begin(&plan, seed, bus) {
+    let Begun { node, listeners, admin } = match begin(&plan, seed, bus) {
         Ok(begun) => begun,
         Err(sentence) => {
             let _ = told.send(Err(sentence.clone()));
@@ -245,8 +252,9 @@ async fn serve(
     });
     let mut servers = Vec::new();
     let mut tasks = Vec::new();
-    for (listener, broker) in listeners {
+    for (listener, Told { name, broker, .. }) in listeners {
         let config = ServerConfig {
+            listener: name,
             request_bytes_max: plan.settings.config.request_bytes_max,
             idle_ms_max: plan.settings.config.connection_idle_ms_max,
             memory_bytes: plan.settings.memory_per_core / plan.endpoints.len().max(1) as u64,
@@ -256,13 +264,22 @@ async fn serve(
         tasks.push(glommio::spawn_local(server.clone().sweep()));
         servers.push(server);
     }
+    if let Some(listener) = admin {
+        let admin = Admin::new(node.clone(), plan.about.clone());
+        tasks.push(glommio::spawn_local(admin.accept(listener)));
+    }
     let _ = told.send(Ok(()));
     end(&plan.crew, core, tasks, &servers, &node, turns)
         .await
         .map_err(|error| format!("core {core}: {error}"))
 }
 
-type Begun = (Rc<Node>, Vec<(TcpListener, Broker)>);
+struct Begun {
+    node: Rc<Node>,
+    listeners: Vec<(TcpListener, Told)>,
+    /// On core 0.
+    admin: Option<TcpListener>,
+}
 
 fn begin(plan: &Plan, seed: ShardSeed, bus: BusEndpoint<Message>) -> Result<Begun, String> {
     let core = seed.config.core;
@@ -270,11 +287,16 @@ fn begin(plan: &Plan, seed: ShardSeed, bus: BusEndpoint<Message>) -> Result<Begu
     let device = Device::open(&plan.settings.ring, &plan.settings.data_dir, lock)
         .map_err(|error| format!("core {core} cannot open its devices: {error}"))?;
     let mut listeners = Vec::new();
-    for (address, broker) in &plan.endpoints {
-        let listener = bind(*address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-        listeners.push((listener, broker.clone()));
+    let listen = |address| bind(address).map_err(|error| format!("cannot listen on {address}: {error}"));
+    for told in &plan.endpoints {
+        listeners.push((listen(told.address)?, told.clone()));
     }
-    Ok((Node::new(Shard::new(seed), device, bus, plan.clock), listeners))
+    let admin = plan.settings.admin.filter(|_| core == CoreId(0)).map(listen).transpose()?;
+    if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
+        tracing::info!("metrics at http://{address}/metrics");
+    }
+    let node = Node::new(Shard::new(seed), device, bus, plan.clock);
+    Ok(Begun { node, listeners, admin })
 }
 
 async fn end(

@@ -20,6 +20,9 @@ pub fn print(settings: &Settings, host: &HostReport, out: &mut impl Write) -> io
             endpoint.address, endpoint.advertised_host
         )?;
     }
+    if let Some(admin) = settings.admin {
+        writeln!(out, "operators        http://{admin}/metrics")?;
+    }
     let cores = settings.cpus.len();
     writeln!(out, "cores            {cores}, on CPU {}", cpus::show(&settings.cpus))?;
     writeln!(out, "memory           {} for each core", sizes::show(settings.memory_per_core))?;

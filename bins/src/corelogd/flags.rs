@@ -26,6 +26,9 @@ pub struct Flags {
     /// Where to listen, as host:port [default: the option listeners, or 127.0.0.1:9092]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Where to serve /metrics, /healthz and /readyz over HTTP, as host:port [default: nowhere]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin_listen: Option<String>,
     /// Where clients shall connect [default: the option advertised.listeners, or where it listens]
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,

@@ -6,6 +6,7 @@
 mod cores;
 mod cpus;
 mod dry_run;
+mod endpoints;
 mod flags;
 mod identity;
 mod logging;

@@ -1,21 +1,20 @@
 //! Flags, file and options, resolved and checked as a whole before anything starts. Reads the configuration file and
 //! resolves host names; changes nothing.
 
-use std::{
-    fs,
-    net::{SocketAddr, ToSocketAddrs, UdpSocket},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use engine::{
     base::NodeId,
-    config::{self, BrokerConfig, Layers, Listener, Overrides, Protocol, properties},
+    config::{self, BrokerConfig, Layers, Overrides, properties},
     io::RingConfig,
     limits::BLOCK_BYTES,
 };
 
-use super::{Flags, Refusal, cpus, sizes};
+use super::{
+    Flags, Refusal, cpus,
+    endpoints::{self, Endpoint},
+    sizes,
+};
 
 /// What a core gets if nobody says otherwise: it makes journal extents of 16 MiB.
 const MEMORY_PER_CORE_DEFAULT: u64 = 256 << 20;
@@ -24,15 +23,6 @@ const MEMORY_PER_CORE_MIN: u64 = 16 << 20;
 const READ_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
 const IO_DEPTH_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 const DATA_DIR_DEFAULT: &str = "data";
-
-/// One address to listen on, and what clients are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    pub address: SocketAddr,
-    pub advertised_host: String,
-    /// 0: the port that it listens on.
-    pub advertised_port: u16,
-}
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -43,6 +33,8 @@ pub struct Settings {
     /// `node.id`, if somebody said it.
     pub node: Option<NodeId>,
     pub endpoints: Vec<Endpoint>,
+    /// `--admin-listen`
+    pub admin: Option<SocketAddr>,
     pub cpus: Vec<usize>,
     pub memory_per_core: u64,
     pub spin: Duration,
@@ -83,7 +75,8 @@ impl Settings {
         }
         let config = BrokerConfig::resolve(&Layers { static_broker: &options, ..Layers::EMPTY })
             .map_err(|error| Refusal::one(error.to_string()))?;
-        let endpoints = endpoints(&config).map_err(Refusal::one)?;
+        let endpoints = endpoints::resolve(&config).map_err(Refusal::one)?;
+        let admin = flags.admin_listen.as_deref().map(endpoints::admin).transpose().map_err(Refusal::one)?;
         let node_is_given = ["node.id", "broker.id"].iter().any(|key| options.contains_key(*key));
         let read_bytes = u32::try_from(flags.read_size).unwrap_or(u32::MAX);
         let given_dir = flags.data_dir.clone().or(config.data_dirs.first().map(PathBuf::from));
@@ -91,6 +84,7 @@ impl Settings {
             data_dir: given_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR_DEFAULT)),
             node: node_is_given.then_some(config.node_id),
             endpoints,
+            admin,
             cpus,
             memory_per_core,
             spin: Duration::from_micros(flags.spin_us),
@@ -163,48 +157,6 @@ fn memory_per_core(flags: &Flags, cores: usize, wrong: &mut Vec<String>) -> u64 
         ));
     }
     per_core
-}
-
-fn endpoints(config: &BrokerConfig) -> Result<Vec<Endpoint>, String> {
-    config.listeners.iter().map(|listener| endpoint(listener, &config.advertised)).collect()
-}
-
-fn endpoint(listener: &Listener, advertised: &[Listener]) -> Result<Endpoint, String> {
-    if listener.protocol != Protocol::Plaintext {
-        return Err(format!(
-            "listener {} asks for {}, which this version does not serve; PLAINTEXT it does",
-            listener.name,
-            listener.protocol.name()
-        ));
-    }
-    let address = if listener.host.is_empty() {
-        // Both families at once where there is IPv6.
-        let any = if UdpSocket::bind("[::]:0").is_ok() { "[::]" } else { "0.0.0.0" };
-        format!("{any}:{}", listener.port).parse().map_err(|error| format!("{any}: {error}"))?
-    } else {
-        (listener.host.as_str(), listener.port)
-            .to_socket_addrs()
-            .ok()
-            .and_then(|mut addresses| addresses.next())
-            .ok_or_else(|| {
-                format!("listeners: {} is no address of a host that is known here", listener.host)
-            })?
-    };
-    let told = advertised.iter().find(|advertised| advertised.name == listener.name).unwrap_or(listener);
-    let told_host = if told.host.is_empty() || address.ip().is_unspecified() && told.host == listener.host {
-        host_name()
-    } else {
-        told.host.clone()
-    };
-    let advertised_port = if told.port == listener.port { 0 } else { told.port };
-    Ok(Endpoint { address, advertised_host: told_host, advertised_port })
-}
-
-/// What clients are told by a broker that listens on every address and was told nothing: Kafka takes the host's name too.
-fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use super::{
     dry_run,
     identity::{self, Identity},
     logging,
-    settings::{Endpoint, Settings},
+    settings::Settings,
     signals,
 };
 
@@ -116,11 +116,12 @@ fn check_host(settings: &Settings) -> Result<(), Refusal> {
 /// Nobody else listens where this broker shall. A killed predecessor's sockets live on for a moment, so one look is not enough.
 fn check_ports(settings: &Settings) -> Result<(), Refusal> {
     let deadline = Instant::now() + PORT_PATIENCE;
-    for Endpoint { address, .. } in &settings.endpoints {
-        while is_taken(*address) {
+    let addresses = settings.endpoints.iter().map(|endpoint| endpoint.address).chain(settings.admin);
+    for address in addresses {
+        while is_taken(address) {
             if Instant::now() > deadline {
                 return Err(Refusal::one(format!(
-                    "another process listens on {address}; stop it, or choose --listen"
+                    "another process listens on {address}; stop it, or choose another one with --listen or --admin-listen"
                 )));
             }
             thread::sleep(PORT_RETRY_EVERY);

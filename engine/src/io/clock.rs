@@ -15,13 +15,15 @@ impl Clock {
         Clock { start: Instant::now() }
     }
 
+    /// The monotonic part alone.
+    pub fn mono_ns(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     pub fn now(&self) -> Now {
         // A wall clock set before 1970 reads as 0; u64 nanoseconds last 584 years.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        Now {
-            mono_ns: u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX),
-            wall: Timestamp(i64::try_from(wall).unwrap_or(i64::MAX)),
-        }
+        Now { mono_ns: self.mono_ns(), wall: Timestamp(i64::try_from(wall).unwrap_or(i64::MAX)) }
     }
 }
 

@@ -193,7 +193,8 @@ impl Shard {
     }
 
     fn start_cycle(&mut self, now: Now, slots: VecDeque<Slot>) {
-        let came_before = self.commit.statistics.bytes;
+        self.measures.checkpoint_started();
+        let came_before = self.measures.journal_bytes();
         self.checkpoint.pace = Pace { began_ns: now.mono_ns, came_before, ..Pace::default() };
         self.checkpoint.wanted = false;
         self.checkpoint.due = None;
@@ -213,7 +214,7 @@ impl Shard {
     /// Gives the jobs under way their next writes, one each in turn.
     fn write_flushes(&mut self, now: Now) {
         while !self.checkpoint.writers.is_empty() {
-            let came = self.commit.statistics.bytes;
+            let came = self.measures.journal_bytes();
             if !self.checkpoint.pace.allows(now, came) && !self.is_urgent() {
                 return;
             }
@@ -315,6 +316,7 @@ impl Shard {
     }
 
     fn checkpoint_written(&mut self, start: JournalSequence) {
+        self.measures.checkpoint_written();
         self.checkpoint.number += 1;
         self.checkpoint.released = JournalSequence(start.0 - 1);
         self.journal.release(self.checkpoint.released);

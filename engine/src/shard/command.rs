@@ -11,6 +11,8 @@ use crate::{
     base::{CoreId, Deadline, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition},
     controller::{Image, Instruction, Outcome},
     error::ErrorCode,
+    metrics::Figures,
+    shard::measure::Traffic,
 };
 
 /// Names one Command until its Reply: the core that asked, and its number there.
@@ -31,6 +33,9 @@ pub enum Command {
     Inspect(Inspect),
     /// For the controller (core 0): answered when its records are durable and every core has the new image.
     Control(Instruction),
+    /// What this core has counted.
+    Measure,
+    MeasurePartitions(PartitionPage),
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +49,9 @@ pub enum Reply {
     OffsetsListed(Vec<OffsetAnswer>),
     Inspected(Inspected),
     Controlled(Outcome),
+    Measured(Box<Figures>),
+    /// Fewer than asked for: there are no more.
+    PartitionsMeasured(Vec<PartitionFigures>),
 }
 
 /// When a produce request is answered (`acks`).
@@ -158,6 +166,25 @@ pub struct OffsetAnswer {
     pub offset: Offset,
     pub timestamp: Timestamp,
     pub leader_epoch: LeaderEpoch,
+}
+
+/// Asks for partitions' figures in the order of their ids, a bounded number at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionPage {
+    /// The last one of the page before.
+    pub after: Option<TopicPartition>,
+    pub count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionFigures {
+    pub partition: TopicPartition,
+    pub traffic: Traffic,
+    /// Of all segments, indexes not included.
+    pub disk_bytes: u64,
+    pub log_start: Offset,
+    pub high_watermark: Offset,
+    pub end: Offset,
 }
 
 /// What cores tell each other besides Commands and Replies.

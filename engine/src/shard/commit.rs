@@ -38,15 +38,6 @@ pub struct Commit {
     /// Group buffers that the cache holds, oldest first.
     groups: VecDeque<CachedGroup>,
     pub cached_bytes: u64,
-    pub statistics: CommitStatistics,
-}
-
-/// What group commit did since start; for figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CommitStatistics {
-    pub groups: u64,
-    pub frames: u64,
-    pub bytes: u64,
 }
 
 #[derive(Debug)]
@@ -84,6 +75,11 @@ impl Commit {
     /// The last frame that was staged.
     pub fn staged(&self) -> FrameNumber {
         self.staged
+    }
+
+    /// Frames that wait for a group.
+    pub fn waiting(&self) -> usize {
+        self.frames.len() + self.images.len()
     }
 
     pub fn is_idle(&self) -> bool {
@@ -197,9 +193,8 @@ impl Shard {
         self.commit.cached_bytes += bytes;
         let cached = CachedGroup { sequence: group.sequence, bytes, slots: slots.split_off(images) };
         self.commit.groups.push_back(cached);
-        self.commit.statistics.groups += 1;
-        self.commit.statistics.frames += frames.len() as u64;
-        self.commit.statistics.bytes += bytes;
+        let records: i64 = frames[images..].iter().map(|frame| frame.next.0 - frame.base.0).sum();
+        self.measures.group_written(bytes, frames.len() as u64, records as u64);
         for &(slot, next, size) in &in_flight.batches {
             if self
                 .table
@@ -229,6 +224,7 @@ impl Shard {
             return;
         }
         let Some(group) = self.commit.in_flight.take() else { return };
+        self.measures.group_committed();
         self.journal.committed(group.sequence);
         self.commit.committed = group.last;
         for &(slot, next, size) in &group.batches {

@@ -38,6 +38,13 @@ pub struct Fetches {
     queue: VecDeque<usize>,
 }
 
+impl Fetches {
+    /// Jobs that read, and those that wait for their turn to.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.reading, self.queue.len())
+    }
+}
+
 enum Step {
     Answer(Fetched),
     Cold(Slot, Cold),
@@ -59,6 +66,7 @@ impl Shard {
             let limit = job.bytes_left.min(part.bytes_max as usize);
             match self.read_part(&part, limit, anything) {
                 Step::Answer(answer) => {
+                    self.count_out(part.partition, &answer, false);
                     let job = &mut self.fetches.jobs[number];
                     job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
                     job.answers.push(answer);
@@ -152,6 +160,7 @@ impl Shard {
             return;
         };
         self.fetches.reading -= 1;
+        self.count_out(part.partition, &answer, true);
         let job = &mut self.fetches.jobs[number];
         job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
         job.answers.push(answer);

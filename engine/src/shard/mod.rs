@@ -14,6 +14,7 @@ mod fetch;
 mod flush;
 pub mod inspect;
 mod leftovers;
+pub mod measure;
 mod offsets;
 mod partition;
 mod produce;
@@ -44,9 +45,9 @@ use crate::{
 use checkpoint::Checkpoints;
 use command::{CallId, Command, Message, Reply};
 use commit::Commit;
-pub use commit::CommitStatistics;
 use control::Control;
 use fetch::Fetches;
+use measure::Measures;
 use offsets::OffsetJobs;
 use partition::Slot;
 use produce::Produces;
@@ -108,6 +109,7 @@ pub struct Shard {
     offsets: OffsetJobs,
     watches: Watches,
     control: Control,
+    measures: Measures,
     /// Publications not confirmed yet: deletions under way.
     unconfirmed: publish::Unconfirmed,
     purposes: BTreeMap<OpId, (Purpose, Option<Slot>)>,
@@ -131,6 +133,7 @@ impl Shard {
 
     /// A command from a connection of this core, or of another over the bus.
     pub fn handle(&mut self, now: Now, call: CallId, command: Command) {
+        self.measures.at(now);
         if self.failure.is_some() {
             return;
         }
@@ -142,6 +145,8 @@ impl Shard {
             Command::ListOffsets(queries) => self.list_offsets(call, queries),
             Command::Inspect(inspect) => self.inspect(call, inspect),
             Command::Control(instruction) => self.control(now, call, instruction),
+            Command::Measure => self.measure(call),
+            Command::MeasurePartitions(page) => self.measure_partitions(call, page),
         }
     }
 
@@ -155,7 +160,11 @@ impl Shard {
     }
 
     pub fn complete(&mut self, now: Now, op: OpId, done: Done) {
+        self.measures.at(now);
         let Some((purpose, slot)) = self.purposes.remove(&op) else { return };
+        if matches!(done, Done::Failed(_)) {
+            self.measures.failed(purpose);
+        }
         if self.failure.is_some() {
             return;
         }
@@ -186,6 +195,7 @@ impl Shard {
         if self.failure.is_some() {
             return;
         }
+        self.measures.at(now);
         self.wake = false;
         self.expire_watches(now);
         self.advance_control(now);
@@ -235,10 +245,6 @@ impl Shard {
         self.failure.as_deref()
     }
 
-    pub fn commit_statistics(&self) -> CommitStatistics {
-        self.commit.statistics
-    }
-
     /// Each partition's first readable offset, high watermark, and end, for observers.
     pub fn ends(&self) -> impl Iterator<Item = (TopicPartition, Offset, Offset, Offset)> + '_ {
         self.table
@@ -276,6 +282,7 @@ impl Shard {
     fn push_tracked(&mut self, purpose: Purpose, slot: Option<Slot>, op: Op) {
         let id = OpId(self.next_op);
         self.next_op += 1;
+        self.measures.pushed(purpose, &op);
         self.purposes.insert(id, (purpose, slot));
         self.ops.push((id, op));
     }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{flush::FlushJob, produce::Waiting, settings::Settings};
+use super::{flush::FlushJob, measure::Traffic, produce::Waiting, settings::Settings};
 use crate::{
     base::{FilePosition, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
     log::{Log, Placement},
@@ -77,6 +77,7 @@ pub struct Partition {
     pub ops_in_flight: u32,
     pub flush: Option<FlushJob>,
     pub watchers: Vec<CallId>,
+    pub traffic: Traffic,
     pub cursors: VecDeque<Cursor>,
     /// Gone from the metadata; its files go when nothing is under way on them.
     pub deleted: bool,
@@ -116,6 +117,7 @@ impl Partition {
             ops_in_flight: 0,
             flush: None,
             watchers: Vec::new(),
+            traffic: Traffic::default(),
             cursors: VecDeque::new(),
             deleted: false,
             failed: false,

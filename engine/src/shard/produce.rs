@@ -12,7 +12,7 @@ use super::{
     partition::{Partition, Slot},
 };
 use crate::{
-    base::{Now, Offset, Timestamp},
+    base::{Now, Offset, Timestamp, TopicId},
     config::Durability,
     error::{ErrorCode, IoFailure, Refusal},
     io::journal::{format::FrameKind, writer::Frame},
@@ -46,6 +46,7 @@ struct Pending {
     /// The last frame that it waits for.
     frame: FrameNumber,
     durability: Durability,
+    since_ns: u64,
 }
 
 /// Produce requests that are not answered yet.
@@ -115,6 +116,7 @@ impl Shard {
             open,
             frame: FrameNumber::default(),
             durability: Durability::Async,
+            since_ns: now.mono_ns,
         };
         let ticket = self.produces.pending.insert(pending);
         if open == 0 {
@@ -210,6 +212,9 @@ impl Shard {
         let applied = partition.live.apply(&facts, partition.leader_epoch, placement, interval);
         assert!(applied.is_ok(), "a batch is placed at its log's end");
         partition.producers.apply(&producer, base, max_timestamp);
+        if partition.id.topic != TopicId::METADATA {
+            self.measures.taken(&mut partition.traffic, size, count);
+        }
         let durability = partition.settings.durability;
         let log_start = partition.live.start();
         let frame = Frame {
@@ -336,11 +341,20 @@ impl Shard {
 
     fn answer_produce(&mut self, ticket: usize) {
         let pending = self.produces.pending.remove(ticket);
+        // The controller's own records are no request's.
+        if pending.frame > FrameNumber::default() && pending.call != self.control.append_call() {
+            self.measures.produced(pending.since_ns);
+        }
         self.reply(pending.call, Reply::Produced(pending.answers));
     }
 }
 
 impl Produces {
+    /// Requests on their way, and those not looked at yet.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.pending.len(), self.stalled.len())
+    }
+
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.stalled.is_empty()
     }

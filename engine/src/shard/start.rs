@@ -13,6 +13,7 @@ use std::{
 use super::{
     Checkpoints, Commit, Control, Fetches, OffsetJobs, Produces, Settings, Shard, ShardSeed, Table, Watches,
     control::{METADATA_LOG, METADATA_TOPIC},
+    measure::Measures,
     partition::Partition,
     publish::Unconfirmed,
 };
@@ -80,6 +81,7 @@ impl Shard {
             offsets: OffsetJobs::default(),
             watches: Watches::default(),
             control: Control::new(core),
+            measures: Measures::default(),
             unconfirmed: Unconfirmed::default(),
             purposes: BTreeMap::new(),
             next_op: 0,

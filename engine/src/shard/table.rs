@@ -1,6 +1,6 @@
 //! A core's partitions, by slot and by id. Plain state.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use super::partition::{Partition, Slot};
 use crate::base::{PartitionIndex, TopicId, TopicPartition};
@@ -56,6 +56,17 @@ impl Table {
         let from = TopicPartition { topic, partition: PartitionIndex(i32::MIN) };
         let to = TopicPartition { topic, partition: PartitionIndex(i32::MAX) };
         self.by_id.range(from..=to).map(|(_, slot)| *slot).collect()
+    }
+
+    /// Those whose ids come after this one, in the order of their ids.
+    pub fn behind(&self, id: TopicPartition) -> impl Iterator<Item = &Partition> {
+        let behind = self.by_id.range((Bound::Excluded(id), Bound::Unbounded));
+        behind.filter_map(|(_, slot)| self.get(*slot))
+    }
+
+    /// How many can be found.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// Those that can be found, in the order of their ids.

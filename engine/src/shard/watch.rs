@@ -24,6 +24,10 @@ pub struct Watches {
 }
 
 impl Watches {
+    pub fn len(&self) -> usize {
+        self.by_call.len()
+    }
+
     pub fn next_deadline(&self) -> Option<Deadline> {
         self.by_deadline.first().map(|(deadline, _)| *deadline)
     }

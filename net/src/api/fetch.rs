@@ -47,6 +47,7 @@ pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, co
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
     let bytes_max = u32::try_from(request.max_bytes).unwrap_or(0).min(api.broker.fetch_bytes_max);
     let mut bytes_before = None;
+    let mut waited_ns = 0;
     loop {
         let asked = api.node.with_image(|image| place(image, &request, version));
         let fetched = fetch(&api, &asked, bytes_max).await;
@@ -55,9 +56,12 @@ pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, co
         let stuck = bytes_before.replace(bytes) == Some(bytes);
         let enough = bytes >= bytes_min || stuck || wait_ms == 0 || asked.is_empty();
         if enough || api.node.now().reached(deadline) || !fetched.iter().all(is_at_end) {
-            return super::reply(&respond(&request, fetched, version), version, correlation);
+            let answer = super::reply(&respond(&request, fetched, version), version, correlation);
+            return answer.after_waiting(waited_ns);
         }
+        let since_ns = api.node.clock_ns();
         watch(&api, &asked, &fetched, bytes_min - bytes, deadline).await;
+        waited_ns += api.node.clock_ns().saturating_sub(since_ns);
     }
 }
 

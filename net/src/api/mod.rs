@@ -13,6 +13,7 @@ mod find_coordinator;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
+pub mod measure;
 mod metadata;
 mod offset_for_leader_epoch;
 mod options;
@@ -32,11 +33,12 @@ use engine::{
 };
 
 use crate::{
-    conn::{Answer, Serve, Started},
+    conn::{Answer, Kind, Passed, Serve, Started, Told},
     node::Node,
-    wire::{ApiKey, Message, Reader, RequestHeader, Text, WireError, response_frame},
+    wire::{ApiKey, Message, Reader, RequestHeader, Text, WireError, told_frame},
 };
 use init_producer_id::ProducerIds;
+use measure::Measures;
 
 /// What is served, and so what ApiVersions tells. The codec knows more.
 const SERVED: &[ApiKey] = &[
@@ -94,11 +96,16 @@ pub struct Api {
     node: Rc<Node>,
     broker: Broker,
     producer_ids: RefCell<ProducerIds>,
+    measures: RefCell<Measures>,
 }
 
 impl Api {
     pub fn new(node: Rc<Node>, broker: Broker) -> Rc<Api> {
-        Rc::new(Api { node, broker, producer_ids: RefCell::default() })
+        Rc::new(Api { node, broker, producer_ids: RefCell::default(), measures: RefCell::default() })
+    }
+
+    pub fn node(&self) -> &Rc<Node> {
+        &self.node
     }
 
     /// Reads the clock, for `mono_ns`.
@@ -188,6 +195,18 @@ impl Serve for Api {
     fn mono_ns(&self) -> u64 {
         self.node.seen_ns()
     }
+
+    fn clock_ns(&self) -> u64 {
+        self.node.clock_ns()
+    }
+
+    fn kind(&self, request: &Bytes) -> Kind {
+        measure::kind(request)
+    }
+
+    fn passed(&self, kind: Kind, passed: Passed<'_>) {
+        self.measures.borrow_mut().passed(kind, passed);
+    }
 }
 
 /// Bytes behind the last field are ignored, as Apache Kafka does: librdkafka 2.16 asks for all topics in a Metadata request of
@@ -197,8 +216,8 @@ fn read<M: Message>(mut reader: Reader, version: i16) -> Result<M, WireError> {
 }
 
 fn reply<M: Message>(response: &M, version: i16, correlation: i32) -> Answer {
-    match response_frame(response, version, correlation) {
-        Ok(slices) => Answer::Reply(slices),
+    match told_frame(response, version, correlation) {
+        Ok((slices, errors)) => Answer::Reply(slices, Told { errors, waited_ns: 0 }),
         Err(error) => Answer::Close(format!("the answer to {} cannot be written: {error}", M::API.name())),
     }
 }

@@ -29,6 +29,10 @@ impl Budget {
         self.used.get()
     }
 
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// May another frame begin? If not, `waker` is called when it may.
     pub fn admits(&self, waker: &Waker) -> bool {
         if self.used.get() < self.limit {

@@ -14,6 +14,11 @@ pub struct Buffers {
 }
 
 impl Buffers {
+    /// Bytes kept for reuse, and the most that may be.
+    pub fn held_bytes(&self) -> (usize, usize) {
+        (self.held_bytes.get(), limits::POOL_BYTES_MAX)
+    }
+
     /// A buffer of at least `bytes` initialised bytes, with whatever content.
     pub fn take(&self, bytes: usize) -> BytesMut {
         let mut free = self.free.borrow_mut();

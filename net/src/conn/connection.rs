@@ -16,7 +16,8 @@ use std::{
 use glommio::net::TcpStream;
 
 use super::{
-    Answer, Complaints, Frame, FrameReader, Held, Outbox, Serve, Shared, Started, Wish, registry::Place,
+    Answer, Complaints, Frame, FrameReader, Held, Outbox, Serve, Shared, Stages, Started, Told, Wish,
+    registry::Place, stages::Begun,
 };
 use crate::limits;
 
@@ -43,6 +44,7 @@ pub struct Connection<S: Serve> {
     /// Started, not answered, in request order.
     running: VecDeque<Running>,
     outbox: Outbox,
+    stages: Stages,
     /// Set once nothing more is read: the reason, told when all answers before it are sent.
     closing: Option<Ended>,
 }
@@ -50,6 +52,7 @@ pub struct Connection<S: Serve> {
 struct Running {
     started: Started,
     held: Held,
+    begun: Begun,
 }
 
 impl<S: Serve> Connection<S> {
@@ -72,6 +75,7 @@ impl<S: Serve> Connection<S> {
             frames: VecDeque::new(),
             running: VecDeque::new(),
             outbox: Outbox::default(),
+            stages: Stages::default(),
             closing: None,
         }
     }
@@ -115,6 +119,7 @@ impl<S: Serve> Connection<S> {
             let sent = self.outbox.poll_send(cx, &mut self.stream);
             if self.outbox.bytes() < before {
                 self.touch();
+                self.stages.sent(&*self.serve, before - self.outbox.bytes());
             }
             match sent {
                 Poll::Ready(Ok(true)) => {
@@ -146,6 +151,9 @@ impl<S: Serve> Connection<S> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ended::ByPeer),
                 Poll::Ready(Ok(bytes)) => {
                     read += bytes;
+                    if !self.frames.is_empty() {
+                        self.stages.read(self.serve.clock_ns());
+                    }
                     self.touch();
                     self.place.entry.inside_frame.set(self.reader.is_inside_frame());
                 }
@@ -182,6 +190,8 @@ impl<S: Serve> Connection<S> {
     fn start(&mut self, waker: &Waker) {
         while self.may_start() && self.serve.admits(waker) {
             let Some(Frame { body, held }) = self.frames.pop_front() else { return };
+            let kind = self.serve.kind(&body);
+            let begun = self.stages.started(&*self.serve, kind, body.len());
             let mut started = self.serve.start(self.place.entry.peer, body);
             // The head of the queue is polled right after this, with the waker that counts.
             if let Started::Running(future) = &mut started
@@ -190,7 +200,7 @@ impl<S: Serve> Connection<S> {
             {
                 started = Started::Ready(answer);
             }
-            self.running.push_back(Running { started, held });
+            self.running.push_back(Running { started, held, begun });
             if self.running.len() == 1 {
                 // Polled now and not after the next start: its records are appended in request order.
                 self.collect(&mut Context::from_waker(waker));
@@ -208,15 +218,20 @@ impl<S: Serve> Connection<S> {
                     Poll::Pending => return,
                 }
             }
-            let Some(Running { started: Started::Ready(answer), held }) = self.running.pop_front() else {
+            let Some(Running { started: Started::Ready(answer), held, begun }) = self.running.pop_front()
+            else {
                 return;
             };
             if let Some(whole) = held.whole {
                 self.shared.buffers.give(whole);
             }
             match answer {
-                Answer::Reply(slices) => slices.into_iter().for_each(|slice| self.outbox.push(slice)),
-                Answer::Silent => {}
+                Answer::Reply(slices, told) => {
+                    let before = self.outbox.bytes();
+                    slices.into_iter().for_each(|slice| self.outbox.push(slice));
+                    self.stages.answered(&*self.serve, begun, self.outbox.bytes() - before, &told);
+                }
+                Answer::Silent => self.stages.answered(&*self.serve, begun, 0, &Told::default()),
                 Answer::Close(reason) => {
                     self.frames.clear();
                     self.running.clear();

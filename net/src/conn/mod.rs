@@ -8,6 +8,7 @@ mod connection;
 mod frames;
 mod outbox;
 mod registry;
+mod stages;
 
 pub use budget::{Budget, Permit};
 pub use buffers::Buffers;
@@ -16,20 +17,41 @@ pub use connection::{Connection, Ended};
 pub use frames::{Frame, FrameError, FrameReader, Held, Shared};
 pub use outbox::Outbox;
 pub use registry::{Entry, Registry, Wish};
+pub use stages::{Kind, Passed, Stages};
 
 use std::{future::Future, net::SocketAddr, pin::Pin, rc::Rc, task::Waker};
 
 use bytes::Bytes;
 
+use crate::wire::Errors;
+
 /// What a request comes to.
 #[derive(Debug)]
 pub enum Answer {
     /// The frame to send, its length included, in slices.
-    Reply(Vec<Bytes>),
+    Reply(Vec<Bytes>, Told),
     /// Nothing is sent (produce with acks=0).
     Silent,
     /// The connection is closed, after the answers before this one; the sentence says why.
     Close(String),
+}
+
+/// What the figures want to know of an answer.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub errors: Errors,
+    /// How long it waited for something that the peer wants to wait for, as a long poll does.
+    pub waited_ns: u64,
+}
+
+impl Answer {
+    /// Waiting is no part of the time that it took.
+    pub fn after_waiting(mut self, ns: u64) -> Answer {
+        if let Answer::Reply(_, told) = &mut self {
+            told.waited_ns = ns;
+        }
+        self
+    }
 }
 
 /// A request that has been started.
@@ -50,4 +72,13 @@ pub trait Serve {
 
     /// The monotonic clock, in nanoseconds, at most about a second old: asked for at every byte that moves.
     fn mono_ns(&self) -> u64;
+
+    /// The same clock, read now.
+    fn clock_ns(&self) -> u64;
+
+    /// What kind of request this is, for the figures.
+    fn kind(&self, request: &Bytes) -> Kind;
+
+    /// A request has passed a stage.
+    fn passed(&self, kind: Kind, passed: Passed<'_>);
 }

@@ -6,6 +6,7 @@
 //! it aborts the process.
 
 mod calls;
+pub mod measure;
 mod turn;
 
 use std::{
@@ -28,6 +29,7 @@ use engine::{
 };
 
 use calls::Calls;
+use measure::Measures;
 pub use turn::Stopped;
 use turn::{Alarm, Batches};
 
@@ -42,6 +44,7 @@ pub struct Node {
     batches: RefCell<Batches>,
     seen_ns: Cell<u64>,
     stopping: Cell<bool>,
+    measures: Measures,
     /// Connections that read no request until the bus has room.
     waiting_for_bus: RefCell<Vec<Waker>>,
 }
@@ -59,6 +62,7 @@ impl Node {
             batches: RefCell::default(),
             seen_ns: Cell::new(clock.now().mono_ns),
             stopping: Cell::new(false),
+            measures: Measures::default(),
             waiting_for_bus: RefCell::default(),
         })
     }
@@ -77,6 +81,11 @@ impl Node {
     /// it anyway.
     pub fn seen_ns(&self) -> u64 {
         self.seen_ns.get()
+    }
+
+    /// The monotonic clock, read now.
+    pub fn clock_ns(&self) -> u64 {
+        self.clock.mono_ns()
     }
 
     /// Looks at the metadata as this core knows it. Not the `Arc`: its count would be a cache line that all cores share.

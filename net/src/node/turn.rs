@@ -155,7 +155,10 @@ impl Node {
         }
         device.submit();
         shard.drain_messages(messages);
-        for (to, message) in messages.drain(..) {
+        for (to, mut message) in messages.drain(..) {
+            if let Message::Reply(_, reply) = &mut message {
+                self.complete_figures(reply, bus.queued());
+            }
             bus.send_or_queue(to, message);
         }
         bus.flush();
@@ -164,12 +167,14 @@ impl Node {
             self.alarm.ring();
         }
         let is_congested = bus.is_congested();
+        let bus_queued = bus.queued();
         shard.drain_replies(replies);
         let failure = shard.failure().map(str::to_owned);
         let stopped = self.stopping.get() && shard.is_stopped() && device.in_flight() == 0;
         drop((shard, device, bus));
 
-        for (call, reply) in replies.drain(..) {
+        for (call, mut reply) in replies.drain(..) {
+            self.complete_figures(&mut reply, bus_queued);
             let waker = self.calls.borrow_mut().answer(call.number, reply);
             if let Some(waker) = waker {
                 waker.wake();
@@ -178,6 +183,7 @@ impl Node {
         if !is_congested {
             self.waiting_for_bus.take().into_iter().for_each(Waker::wake);
         }
+        self.measures.turned(self.clock.mono_ns().saturating_sub(now.mono_ns));
         match failure {
             Some(failure) => Some(Stopped::Failed(failure)),
             None => stopped.then_some(Stopped::Clean),

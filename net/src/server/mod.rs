@@ -2,6 +2,7 @@
 //! the connections, and each stays on its core. Must never take a connection beyond the limits.
 
 mod listener;
+pub mod measure;
 mod places;
 
 pub use listener::{bind, is_taken};
@@ -12,6 +13,8 @@ use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
 use futures_lite::future;
 use glommio::{net::TcpListener, timer::Timer};
 
+use measure::Measures;
+
 use crate::{
     api::Api,
     conn::{Complaints, Connection, Registry, Shared, Wish},
@@ -21,6 +24,8 @@ use crate::{
 /// What binds the connections of one core.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
+    /// The listener's name.
+    pub listener: String,
     /// The largest request (`socket.request.max.bytes`).
     pub request_bytes_max: usize,
     /// `connections.max.idle.ms`; none: never.
@@ -37,20 +42,30 @@ pub struct Server {
     registry: Rc<Registry>,
     shared: Rc<Shared>,
     complaints: Rc<Complaints>,
+    measures: Measures,
 }
 
 impl Server {
     pub fn new(api: Rc<Api>, config: ServerConfig, places: Arc<Places>) -> Rc<Server> {
+        let node = api.node().clone();
         let part =
             usize::try_from(config.memory_bytes).unwrap_or(usize::MAX) / limits::REQUEST_MEMORY_DIVISOR;
-        Rc::new(Server {
+        let server = Rc::new(Server {
             api,
             config,
             places,
             registry: Rc::default(),
             shared: Rc::new(Shared::new(part.max(limits::REQUEST_MEMORY_MIN))),
             complaints: Rc::default(),
-        })
+            measures: Measures::default(),
+        });
+        let counting = Rc::downgrade(&server);
+        node.observe(Box::new(move |figures| {
+            if let Some(server) = counting.upgrade() {
+                server.measure(figures);
+            }
+        }));
+        server
     }
 
     /// Takes connections until the future is dropped.
@@ -62,6 +77,7 @@ impl Server {
                 // The peer gave up before it was accepted.
                 Err(error) if listener::is_passing(&error) => continue,
                 Err(error) => {
+                    self.measures.accept_failed();
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(
                             "cannot accept connections: {error}; raise the limit of open files (ulimit -n)"
@@ -76,7 +92,8 @@ impl Server {
             let now_ns = self.api.look_at_clock();
             let seat = match self.places.sit(peer.ip()) {
                 Ok(seat) => seat,
-                Err(reason) => {
+                Err((limit, reason)) => {
+                    self.measures.refused(limit);
                     self.complaints.closed(now_ns, peer, &reason);
                     continue;
                 }
@@ -91,8 +108,11 @@ impl Server {
                 self.api.clone(),
                 self.config.request_bytes_max,
             );
+            self.measures.opened();
+            let server = self.clone();
             let serving = async move {
-                connection.run().await;
+                let ended = connection.run().await;
+                server.measures.closed(&ended);
                 drop(seat);
             };
             glommio::spawn_local(serving).detach();

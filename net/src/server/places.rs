@@ -1,6 +1,7 @@
 //! How many connections the broker has, in all and per address: `max.connections`, `max.connections.per.ip` and its
 //! overrides. Shared by all cores; touched once when a connection opens and once when it closes.
 
+use super::measure::Limit;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -37,17 +38,19 @@ impl Places {
     }
 
     /// A place for one more connection, or why there is none.
-    pub fn sit(self: &Arc<Places>, ip: IpAddr) -> Result<Seat, String> {
+    pub fn sit(self: &Arc<Places>, ip: IpAddr) -> Result<Seat, (Limit, String)> {
         // ::ffff:a.b.c.d of a listener on [::] is the address a.b.c.d.
         let ip = ip.to_canonical();
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.connections_max {
-            return Err(format!("{} connections are open (max.connections)", taken.all));
+            let reason = format!("{} connections are open (max.connections)", taken.all);
+            return Err((Limit::Connections, reason));
         }
         let per_ip_max = self.per_ip_overrides.get(&ip).copied().unwrap_or(self.per_ip_max);
         let from_there = taken.per_ip.get(&ip).copied().unwrap_or(0);
         if from_there >= per_ip_max {
-            return Err(format!("{from_there} connections from there are open (max.connections.per.ip)"));
+            let reason = format!("{from_there} connections from there are open (max.connections.per.ip)");
+            return Err((Limit::PerIp, reason));
         }
         taken.all += 1;
         taken.per_ip.insert(ip, from_there + 1);

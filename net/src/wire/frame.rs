@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Message, Request, RequestHeader, ResponseHeader, Text, WireError, Writer};
+use super::{Errors, Message, Request, RequestHeader, ResponseHeader, Text, WireError, Writer};
 
 const LENGTH_BYTES: usize = 4;
 
@@ -54,15 +54,26 @@ pub fn response_frame<M: Message>(
     version: i16,
     correlation_id: i32,
 ) -> Result<Vec<Bytes>, WireError> {
+    told_frame(response, version, correlation_id).map(|(chunks, _)| chunks)
+}
+
+/// A response as the chunks of one gathering write, and the errors that it tells.
+pub fn told_frame<M: Message>(
+    response: &M,
+    version: i16,
+    correlation_id: i32,
+) -> Result<(Vec<Bytes>, Errors), WireError> {
     let mut writer = Writer::framed();
     ResponseHeader { correlation_id }.encode(&mut writer, M::API, version);
     response.encode(&mut writer, version)?;
-    writer.finish()
+    let errors = writer.take_errors();
+    Ok((writer.finish()?, errors))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 
     fn buffer(bytes: &[u8]) -> BytesMut {
         BytesMut::from(bytes)
@@ -74,6 +85,18 @@ mod tests {
         assert_eq!(next(&mut received, 10), Ok(Next::Frame(Bytes::from_static(&[7, 8]))));
         assert_eq!(next(&mut received, 10), Ok(Next::Frame(Bytes::new())));
         assert_eq!(next(&mut received, 10), Ok(Next::Missing(2)));
+    }
+
+    #[test]
+    fn a_frame_tells_which_errors_it_carries_at_any_depth() {
+        let answer = |index, error_code| PartitionProduceResponse { index, error_code, ..Default::default() };
+        let topic = TopicProduceResponse {
+            partition_responses: vec![answer(0, 3), answer(1, 0), answer(2, 3), answer(3, -1)],
+            ..Default::default()
+        };
+        let response = ProduceResponse { responses: vec![topic], ..Default::default() };
+        let (_, errors) = told_frame(&response, 9, 1).unwrap();
+        assert_eq!(errors, [(3, 2), (-1, 1)]);
     }
 
     #[test]

@@ -215,7 +215,12 @@ macro_rules! message {
     (@write $self:ident, $writer:ident, $context:ident, $field:ident, $($option:tt)*) => {{
         message!(@check_null $self.$field, $context, $field, $($option)*);
         $crate::wire::field::Field::write(&$self.$field, $writer, $context)?;
+        message!(@note $writer, $self.$field, $field);
     }};
+
+    // Errors are counted where they are written, whichever answer tells them.
+    (@note $writer:ident, $value:expr, error_code) => { $writer.note_error($value); };
+    (@note $writer:ident, $value:expr, $other:ident) => {};
 
     (@check_null $value:expr, $context:ident, $field:ident, $($option:tt)*) => {
         if $crate::wire::field::Field::is_null(&$value) && !message!(@nullable $context.version; $($option)*) {

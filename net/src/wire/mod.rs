@@ -26,11 +26,11 @@ pub mod writer;
 
 pub use api::ApiKey;
 pub use error::WireError;
-pub use frame::{request_frame, response_frame};
+pub use frame::{request_frame, response_frame, told_frame};
 pub use header::{RequestHeader, ResponseHeader};
 pub use message::{Message, Request};
 pub use messages::*;
 pub use reader::Reader;
 pub use records::Records;
 pub use text::Text;
-pub use writer::Writer;
+pub use writer::{Errors, Writer};

@@ -14,7 +14,11 @@ pub struct Writer {
     /// Bytes in `head` and `chunks`.
     closed_bytes: usize,
     form: Form,
+    errors: Errors,
 }
+
+/// Error codes in a message and how often each, without 0.
+pub type Errors = Vec<(i16, u32)>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -33,6 +37,7 @@ impl Writer {
             chunks: Vec::new(),
             closed_bytes: 0,
             form: Form::Bare,
+            errors: Errors::new(),
         }
     }
 
@@ -127,6 +132,21 @@ impl Writer {
             self.open.unsplit(moved);
         }
         Ok(())
+    }
+
+    /// An error code was written.
+    #[inline]
+    pub fn note_error(&mut self, code: i16) {
+        if code != 0 {
+            match self.errors.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, count)) => *count += 1,
+                None => self.errors.push((code, 1)),
+            }
+        }
+    }
+
+    pub fn take_errors(&mut self) -> Errors {
+        std::mem::take(&mut self.errors)
     }
 
     /// The chunks in order, none of them empty; of a frame, with its length filled in.

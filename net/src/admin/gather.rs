@@ -1,0 +1,95 @@
+//! Asks every core for its figures, and writes them. Waits for cores; never for long.
+
+use std::{sync::Arc, time::Duration};
+
+use engine::{
+    base::{CoreId, TopicId},
+    shard::command::{Command, PartitionPage, Reply},
+};
+use futures_lite::future;
+use glommio::timer::Timer;
+
+use super::{Admin, exposition::Text, partitions::Collected, process};
+use crate::limits;
+
+impl Admin {
+    /// The exposition; none if a core does not answer in time.
+    pub(super) async fn metrics(&self) -> Option<String> {
+        in_time(async {
+            let calls: Vec<_> = self.cores().map(|core| self.node.call(core, Command::Measure)).collect();
+            let mut all = Vec::with_capacity(calls.len());
+            for call in calls {
+                let Reply::Measured(figures) = call.await else {
+                    unreachable!("a Measure is answered with Measured")
+                };
+                all.push(*figures);
+            }
+            let mut text = Text::default();
+            text.figures(all);
+            let mut collected = Collected::default();
+            for core in self.cores() {
+                self.collect(core, &mut collected).await;
+            }
+            collected.tell(&mut text, async || glommio::yield_if_needed().await).await;
+            process::tell(&self.about, &mut text);
+            text.into_string()
+        })
+        .await
+    }
+
+    /// Does every core answer?
+    pub(super) async fn is_ready(&self) -> bool {
+        let nothing = PartitionPage { after: None, count: 0 };
+        in_time(async {
+            let calls: Vec<_> =
+                self.cores().map(|core| self.node.call(core, Command::MeasurePartitions(nothing))).collect();
+            for call in calls {
+                call.await;
+            }
+        })
+        .await
+        .is_some()
+    }
+
+    fn cores(&self) -> impl Iterator<Item = CoreId> + use<> {
+        (0..self.about.cores).map(CoreId)
+    }
+
+    /// One core's partitions, a page at a time: no turn is long.
+    async fn collect(&self, core: CoreId, into: &mut Collected) {
+        let mut page = PartitionPage { after: None, count: limits::METRICS_PAGE_PARTITIONS };
+        // Ordered by topic: one look-up for all partitions of one.
+        let mut known: Option<(TopicId, Option<Arc<str>>)> = None;
+        loop {
+            let Reply::PartitionsMeasured(figures) =
+                self.node.call(core, Command::MeasurePartitions(page)).await
+            else {
+                unreachable!("a MeasurePartitions is answered with PartitionsMeasured")
+            };
+            for one in &figures {
+                let topic = one.partition.topic;
+                let name = match &known {
+                    Some((id, name)) if *id == topic => name.clone(),
+                    _ => self.node.with_image(|image| Some(image.topic_by_id(topic)?.name.clone())),
+                };
+                known = Some((topic, name.clone()));
+                // The metadata log is no topic, and a topic may be gone by now.
+                if let Some(name) = name {
+                    into.add(name, *one);
+                }
+            }
+            page.after = figures.last().map(|one| one.partition);
+            if figures.len() < page.count {
+                return;
+            }
+        }
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Timer::new(Duration::from_millis(limits::METRICS_WAIT_MS_MAX)).await;
+        None
+    };
+    future::or(async { Some(work.await) }, late).await
+}

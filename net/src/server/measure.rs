@@ -1,0 +1,98 @@
+//! What one core counts about one listener's connections. Lives on one core.
+
+use std::{borrow::Cow, cell::Cell};
+
+use engine::{
+    metrics::{Figures, Label},
+    shard::measure::{MEMORY, MEMORY_LIMIT},
+};
+
+use super::Server;
+use crate::conn::Ended;
+
+engine::metrics! {
+    CONNECTIONS: "corelog_connections" Gauge One Core
+        "Connections that are open, by listener.";
+    OPENED: "corelog_connections_opened_total" Counter One Core
+        "Connections that were accepted, by listener.";
+    CLOSED: "corelog_connections_closed_total" Counter One Core
+        "Connections that ended, by listener and by whom: peer, broker (a mistake of the peer, idleness, a bug), stop.";
+    REFUSED: "corelog_connections_refused_total" Counter One Core
+        "Connections that were closed at once, by listener and limit.";
+    ACCEPT_FAILURES: "corelog_accept_failures_total" Counter One Core
+        "Connections that could not be accepted for want of descriptors or memory.";
+}
+
+/// Why a connection was closed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    Connections,
+    PerIp,
+    Descriptors,
+}
+
+const LIMITS: [&str; 3] = ["max.connections", "max.connections.per.ip", "descriptors"];
+
+#[derive(Debug, Default)]
+pub struct Measures {
+    opened: Cell<u64>,
+    closed_by_peer: Cell<u64>,
+    closed_by_broker: Cell<u64>,
+    closed_by_stop: Cell<u64>,
+    refused: [Cell<u64>; LIMITS.len()],
+    accept_failures: Cell<u64>,
+}
+
+fn raise(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+impl Measures {
+    pub fn opened(&self) {
+        raise(&self.opened);
+    }
+
+    pub fn closed(&self, ended: &Ended) {
+        raise(match ended {
+            Ended::ByPeer => &self.closed_by_peer,
+            Ended::Refused(_) => &self.closed_by_broker,
+            Ended::Finished => &self.closed_by_stop,
+        });
+    }
+
+    pub fn refused(&self, limit: Limit) {
+        raise(&self.refused[limit as usize]);
+    }
+
+    pub fn accept_failed(&self) {
+        raise(&self.accept_failures);
+    }
+}
+
+impl Server {
+    /// Adds what this core knows of this listener.
+    pub(super) fn measure(&self, out: &mut Figures) {
+        let listener = || -> Label { ("listener", Cow::Owned(self.config.listener.clone())) };
+        let measures = &self.measures;
+        out.number(&CONNECTIONS, vec![listener()], self.registry.len() as u64);
+        out.number(&OPENED, vec![listener()], measures.opened.get());
+        for (by, count) in [
+            ("peer", &measures.closed_by_peer),
+            ("broker", &measures.closed_by_broker),
+            ("stop", &measures.closed_by_stop),
+        ] {
+            out.number(&CLOSED, vec![listener(), ("by", by.into())], count.get());
+        }
+        for (limit, count) in LIMITS.into_iter().zip(&measures.refused) {
+            out.number(&REFUSED, vec![listener(), ("limit", limit.into())], count.get());
+        }
+        out.number(&ACCEPT_FAILURES, vec![listener()], measures.accept_failures.get());
+        let budget = &self.shared.budget;
+        out.number(&MEMORY, vec![("use", "requests".into())], budget.used() as u64);
+        out.number(&MEMORY_LIMIT, vec![("use", "requests".into())], budget.limit() as u64);
+        let (held, limit) = self.shared.buffers.held_bytes();
+        out.number(&MEMORY, vec![("use", "receive_buffers".into())], held as u64);
+        out.number(&MEMORY_LIMIT, vec![("use", "receive_buffers".into())], limit as u64);
+        self.api.measure(out);
+    }
+}
