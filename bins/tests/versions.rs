@@ -13,6 +13,7 @@ use net::wire::{
     api_versions::ApiVersionsRequest,
     create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic},
     create_topics::{CreatableTopic, CreateTopicsRequest},
+    delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic},
     delete_topics::{DeleteTopicState, DeleteTopicsRequest},
     describe_cluster::DescribeClusterRequest,
     describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
@@ -148,6 +149,15 @@ fn every_version_that_is_told_of_is_served() {
         request
     };
     asked.each(&broker, delete, |_, response| assert_eq!(response.responses[0].error_code, 0));
+    let delete_records = |version| {
+        let partition = DeleteRecordsPartition { partition_index: 0, offset: i64::from(version) + 1 };
+        let topic = DeleteRecordsTopic { name: TOPIC.into(), partitions: vec![partition] };
+        DeleteRecordsRequest { topics: vec![topic], timeout_ms: 1000 }
+    };
+    asked.each(&broker, delete_records, |version, response| {
+        let partition = &response.topics[0].partitions[0];
+        assert_eq!((partition.error_code, partition.low_watermark), (0, i64::from(version) + 1));
+    });
     let producer_id = |_| InitProducerIdRequest { transactional_id: None, ..Default::default() };
     asked.each(&broker, producer_id, |_, response| assert_eq!(response.error_code, 0));
     let configs = |_| {

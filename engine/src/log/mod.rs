@@ -6,6 +6,7 @@ mod codec;
 mod epochs;
 pub mod names;
 pub mod segment;
+mod start;
 
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ impl Log {
             > u64::from(layout.index_bytes)
             || (u64::from(active.time_entries) + 2) * segment::TIME_ENTRY_BYTES as u64
                 > u64::from(layout.index_bytes);
-        let too_wide = self.next.plus(count).0 - active.base.0 > RELATIVE_OFFSET_MAX;
+        let too_wide = self.next.plus(count - 1).0 - active.base.0 > RELATIVE_OFFSET_MAX;
         if active.size.0 > 0 && (too_large || too_old || index_full || too_wide) {
             Placement { segment: self.next, position: FilePosition(0) }
         } else {
@@ -171,6 +172,7 @@ impl Log {
         }
         if self.latest_epoch().is_none_or(|latest| latest < epoch) {
             self.epochs.push(EpochStart { epoch, start: batch.base });
+            self.trim_epochs();
         }
         let entries = self.active.apply(batch, index_interval);
         self.next = batch.next;

@@ -45,6 +45,23 @@ pub fn leader_epochs(directory: &str) -> FileName {
     FileName::new(format!("{directory}/leader-epoch-checkpoint"))
 }
 
+/// Every file of a segment.
+pub fn segment_files(directory: &str, segment: Offset) -> [FileName; 3] {
+    [log(directory, segment), index(directory, segment), time_index(directory, segment)]
+}
+
+/// Where a file that is out of use waits for its removal; Kafka's form.
+pub fn deleted(file: &FileName) -> FileName {
+    FileName::new(format!("{}{DELETED}", file.as_str()))
+}
+
+const DELETED: &str = ".deleted";
+
+/// Whether a file of a partition's directory was on its way out.
+pub fn is_deleted(name: &str) -> bool {
+    name.strip_suffix(DELETED).is_some_and(|name| segment_of(name).is_some())
+}
+
 /// The segment that a file of a partition's directory belongs to, by its name; none for any other file.
 pub fn segment_of(name: &str) -> Option<Offset> {
     let (base, kind) = name.split_once('.')?;

@@ -165,6 +165,7 @@ impl Shard {
         if self.checkpoint.stopping == Stopping::Wanted
             && self.commit.is_idle()
             && self.produces.is_idle()
+            && self.retirements.is_idle()
             && self.table.iter().all(|partition| !partition.space.preparing)
         {
             self.checkpoint.stopping = Stopping::Closing;
@@ -290,8 +291,13 @@ impl Shard {
         let covered = self.covered(self.checkpoint.upto);
         let start = JournalSequence(covered.0.max(self.checkpoint.released.0) + 1);
         let mut encoder = Encoder::new();
-        for partition in self.table.iter().filter(|partition| !partition.deleted) {
+        let mut sealed_below = Vec::new();
+        for slot in self.table.slots() {
+            let Some(partition) = self.table.get(slot).filter(|partition| !partition.deleted) else {
+                continue;
+            };
             let end = partition.flushed.next();
+            sealed_below.push((slot, partition.flushed.active().base));
             encoder.parts(
                 partition.id,
                 partition.owner_epoch,
@@ -299,6 +305,11 @@ impl Shard {
                 &partition.flushed,
                 |out| partition.producers.encode(end, out),
             );
+        }
+        for (slot, base) in sealed_below {
+            if let Some(partition) = self.table.get_mut(slot) {
+                partition.sealed_below_next = base;
+            }
         }
         let number = self.checkpoint.number + 1;
         let bytes = encoder.finish(self.config.core, self.checkpoint.incarnation, number, start);
@@ -321,6 +332,7 @@ impl Shard {
         self.checkpoint.released = JournalSequence(start.0 - 1);
         self.journal.release(self.checkpoint.released);
         self.checkpoint.stage = Stage::Idle;
+        self.sealed_segments_checkpointed();
         if self.checkpoint.stopping == Stopping::Closing {
             self.checkpoint.stopping = Stopping::Done;
         }

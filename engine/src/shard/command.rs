@@ -31,6 +31,7 @@ pub enum Command {
     Cancel(CallId),
     ListOffsets(Vec<OffsetQuery>),
     Inspect(Inspect),
+    DeleteRecords(Vec<RecordsDeletion>),
     /// For the controller (core 0): answered when its records are durable and every core has the new image.
     Control(Instruction),
     /// What this core has counted.
@@ -48,6 +49,8 @@ pub enum Reply {
     Watched,
     OffsetsListed(Vec<OffsetAnswer>),
     Inspected(Inspected),
+    /// One answer per partition, in the order asked: the log starts are in stable storage.
+    RecordsDeleted(Vec<RecordsDeleted>),
     Controlled(Outcome),
     Measured(Box<Figures>),
     /// Fewer than asked for: there are no more.
@@ -185,6 +188,27 @@ pub struct PartitionFigures {
     pub log_start: Offset,
     pub high_watermark: Offset,
     pub end: Offset,
+}
+
+/// Moves a partition's log start.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordsDeletion {
+    pub partition: TopicPartition,
+    pub before: DeleteBefore,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteBefore {
+    Offset(Offset),
+    /// -1: everything that readers see now.
+    HighWatermark,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordsDeleted {
+    pub error: ErrorCode,
+    /// The log start; -1 with an error.
+    pub low_watermark: Offset,
 }
 
 /// What cores tell each other besides Commands and Replies.

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     base::{JournalSequence, Offset},
     config::Durability,
-    io::journal::{format::GROUP_HEADER_BYTES, writer::Frame},
+    io::journal::{
+        format::{FrameKind, GROUP_HEADER_BYTES},
+        writer::Frame,
+    },
     limits,
     log::Placement,
     op::{Class, Done, Op, Path, Sync},
@@ -46,6 +49,8 @@ struct InFlight {
     last: FrameNumber,
     /// Partition, end of its batch, bytes.
     batches: Vec<(Slot, Offset, u32)>,
+    /// Log starts that it moves.
+    starts: Vec<(Slot, Offset)>,
     /// Partitions whose tail image it carries.
     images: Vec<Slot>,
     /// One of its batches is the first of a rolled segment.
@@ -166,10 +171,15 @@ impl Shard {
             sequence: group.sequence,
             last: FrameNumber(self.commit.built.0 + batches as u64),
             batches: Vec::with_capacity(batches),
+            starts: Vec::new(),
             images: slots[..images].to_vec(),
-            rolls: frames[images..].iter().any(|frame| frame.position.0 == 0 && frame.segment > Offset(0)),
+            rolls: frames[images..].iter().any(begins_segment),
         };
         for ((frame, slot), bytes) in frames.iter().zip(&slots).zip(group.payloads).skip(images) {
+            if frame.kind == FrameKind::LogStart {
+                in_flight.starts.push((*slot, frame.base));
+                continue;
+            }
             let size = bytes.len() as u32;
             self.commit.staged_bytes -= u64::from(size);
             let Some(partition) = self.table.get_mut(*slot).filter(|partition| !partition.deleted) else {
@@ -239,7 +249,11 @@ impl Shard {
         }
         // A sealed segment is whole and cut on disk soon, for whoever reads its file.
         self.checkpoint.wanted |= group.rolls;
+        for &(slot, start) in &group.starts {
+            self.log_start_durable(slot, start);
+        }
         self.answer_produces();
+        self.answer_deletions();
         for slot in group.images {
             self.image_committed(slot);
         }
@@ -289,4 +303,9 @@ impl Shard {
              the journal holds every acknowledged record."
         ));
     }
+}
+
+/// Whether the frame is the first batch of a rolled segment.
+fn begins_segment(frame: &Frame) -> bool {
+    frame.kind == FrameKind::Batch && frame.position.0 == 0 && frame.segment > Offset(0)
 }

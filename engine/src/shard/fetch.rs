@@ -28,6 +28,8 @@ struct Job {
     bytes_left: usize,
     /// The read under way.
     cold: Option<(Slot, Cold)>,
+    /// Segments that the partition had lost when the read began.
+    removals: u64,
 }
 
 /// Fetches that wait for the disk, and those that wait for their turn at it.
@@ -54,7 +56,8 @@ impl Shard {
     pub(super) fn fetch(&mut self, call: CallId, request: Fetch) {
         let answers = Vec::with_capacity(request.partitions.len());
         let bytes_left = request.bytes_max as usize;
-        let job = self.fetches.jobs.insert(Job { call, request, answers, bytes_left, cold: None });
+        let job =
+            self.fetches.jobs.insert(Job { call, request, answers, bytes_left, cold: None, removals: 0 });
         self.continue_fetch(job);
     }
 
@@ -72,7 +75,9 @@ impl Shard {
                     job.answers.push(answer);
                 }
                 Step::Cold(slot, cold) => {
-                    self.fetches.jobs[number].cold = Some((slot, cold));
+                    let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
+                    let job = &mut self.fetches.jobs[number];
+                    (job.cold, job.removals) = (Some((slot, cold)), removals);
                     self.fetches.queue.push_back(number);
                     self.start_cold_reads();
                     return;
@@ -140,6 +145,13 @@ impl Shard {
     pub(super) fn fetch_read(&mut self, number: usize, done: Done) {
         let job = &mut self.fetches.jobs[number];
         let Some((slot, mut cold)) = job.cold.take() else { return };
+        if self.table.get(slot).is_some_and(|partition| partition.removals != job.removals) {
+            // Perhaps the segment is no more: where the offset is now must be looked up again.
+            self.fetches.reading -= 1;
+            self.continue_fetch(number);
+            self.start_cold_reads();
+            return;
+        }
         let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { return };
         let anything = job.answers.iter().any(|answer| !answer.records.is_empty());
         let limit = job.bytes_left.min(part.bytes_max as usize);

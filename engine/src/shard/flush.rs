@@ -249,7 +249,8 @@ impl Shard {
     fn finish_flush(&mut self, slot: Slot) {
         let Some(partition) = self.table.get_mut(slot) else { return };
         let Some(job) = partition.flush.take() else { return };
-        if let Some((log, tail)) = job.result {
+        if let Some((mut log, tail)) = job.result {
+            log.follow(&partition.flushed);
             let first = partition.cache_index(partition.flushed.next());
             let behind = partition.cache.iter().skip(first).take_while(|batch| batch.next <= log.next());
             self.unflushed_bytes -= behind.map(|batch| batch.bytes.len() as u64).sum::<u64>();

@@ -1,5 +1,5 @@
-//! The part of a start that removes what no log claims: directories of topics that are gone, and segment files that a roll had prepared
-//! and no durable batch reached. Runs before any core; must never touch a file that holds a batch.
+//! The part of a start that removes what no log claims: directories of topics that are gone, segment files that a roll had prepared
+//! and no durable batch reached, and those that lie below the log start or were waiting for their removal. Runs before any core; must never touch a file that holds a batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +53,12 @@ pub fn remove_segments(perform: Perform<'_>, redo: &Redo) -> Result<(), BootErro
             let held: BTreeMap<Offset, &Segment> =
                 partition.log.segments().filter(|one| one.size.0 > 0).map(|one| (one.base, one)).collect();
             for entry in entries {
-                let Some(base) = names::segment_of(&entry.name) else { continue };
                 let file = FileName::new(format!("{}/{}", partition.directory, entry.name));
+                if names::is_deleted(&entry.name) {
+                    doomed.push(Op::Remove { file });
+                    continue;
+                }
+                let Some(base) = names::segment_of(&entry.name) else { continue };
                 match held.get(&base).map(|segment| index_bytes(segment, &entry.name)) {
                     None => doomed.push(Op::Remove { file }),
                     Some(Some(size)) if entry.size > size => doomed.push(Op::Truncate { file, size }),

@@ -102,7 +102,7 @@ fn purpose_index(purpose: Purpose) -> usize {
         Purpose::FlushTail(_) | Purpose::FlushWrite(_) => 2,
         Purpose::Checkpoint => 3,
         Purpose::Fetch(_) | Purpose::Offsets(_) => 4,
-        Purpose::Rename(_) | Purpose::RemoveTree(_) | Purpose::SyncRoot => 5,
+        Purpose::Retire(_) | Purpose::Rename(_) | Purpose::RemoveTree(_) | Purpose::SyncRoot => 5,
     }
 }
 

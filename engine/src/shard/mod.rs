@@ -2,13 +2,15 @@
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
 //! `produce` → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
-//! is only on disk · `offsets` and `inspect` · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
+//! is only on disk · `offsets` and `inspect` · `deletion` (log starts) and `retirement` (segments that go) · `control` (metadata, on
+//! core 0) and `publish` (every core) · `recover` (start).
 
 mod checkpoint;
 mod cold;
 pub mod command;
 mod commit;
 mod control;
+mod deletion;
 mod entry_search;
 mod fetch;
 mod flush;
@@ -21,6 +23,7 @@ mod produce;
 mod publish;
 mod recover;
 mod replay;
+mod retirement;
 pub mod settings;
 mod start;
 mod table;
@@ -46,12 +49,14 @@ use checkpoint::Checkpoints;
 use command::{CallId, Command, Message, Reply};
 use commit::Commit;
 use control::Control;
+use deletion::Deletions;
 use fetch::Fetches;
 use measure::Measures;
 use offsets::OffsetJobs;
 use partition::Slot;
 use produce::Produces;
 pub use recover::{Boot, BootConfig, BootError, boot};
+use retirement::Retirements;
 use settings::{Settings, ShardConfig};
 use table::Table;
 use watch::Watches;
@@ -75,6 +80,8 @@ enum Purpose {
     Fetch(usize),
     /// Likewise of a ListOffsets.
     Offsets(usize),
+    /// Files of a segment that is in use no more get out of the way, or go; by retirement.
+    Retire(usize),
     /// A deleted partition's directory gets out of the way, then goes.
     Rename(Slot),
     RemoveTree(Slot),
@@ -108,6 +115,8 @@ pub struct Shard {
     fetches: Fetches,
     offsets: OffsetJobs,
     watches: Watches,
+    deletions: Deletions,
+    retirements: Retirements,
     control: Control,
     measures: Measures,
     /// Publications not confirmed yet: deletions under way.
@@ -144,6 +153,7 @@ impl Shard {
             Command::Cancel(watching) => self.cancel(watching),
             Command::ListOffsets(queries) => self.list_offsets(call, queries),
             Command::Inspect(inspect) => self.inspect(call, inspect),
+            Command::DeleteRecords(parts) => self.delete_records(call, parts),
             Command::Control(instruction) => self.control(now, call, instruction),
             Command::Measure => self.measure(call),
             Command::MeasurePartitions(page) => self.measure_partitions(call, page),
@@ -181,6 +191,7 @@ impl Shard {
             Purpose::Checkpoint => self.checkpoint_op_done(done),
             Purpose::Fetch(job) => self.fetch_read(job, done),
             Purpose::Offsets(job) => self.offsets_read(job, done),
+            Purpose::Retire(retirement) => self.retire_op_done(now, retirement, done),
             Purpose::Rename(slot) => self.renamed(now, slot, done),
             Purpose::RemoveTree(slot) => self.tree_removed(slot, done),
             Purpose::SyncRoot => self.root_synced(now, done),
@@ -198,6 +209,7 @@ impl Shard {
         self.measures.at(now);
         self.wake = false;
         self.expire_watches(now);
+        self.remove_retired(now);
         self.advance_control(now);
         self.group_commit();
         self.resume_stalled(now);
@@ -226,13 +238,15 @@ impl Shard {
 
     /// When a turn is due at the latest.
     pub fn next_deadline(&self) -> Option<Deadline> {
-        let deadlines = [self.watches.next_deadline(), self.checkpoint.next_deadline()];
+        let deadlines =
+            [self.watches.next_deadline(), self.checkpoint.next_deadline(), self.retirements.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
     /// Begins a clean stop: everything durable is flushed, segments are cut to their bytes, and a last checkpoint is written.
     pub fn stop(&mut self, now: Now) {
         self.checkpoint.stop();
+        self.retirements.stop();
         self.turn(now);
     }
 

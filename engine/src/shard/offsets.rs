@@ -34,6 +34,8 @@ struct Job {
     queries: Vec<OffsetQuery>,
     answers: Vec<OffsetAnswer>,
     cold: Option<(Slot, Cold, Wanted)>,
+    /// Segments that the partition had lost when the read began.
+    removals: u64,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ enum Step {
 impl Shard {
     pub(super) fn list_offsets(&mut self, call: CallId, queries: Vec<OffsetQuery>) {
         let answers = Vec::with_capacity(queries.len());
-        let number = self.offsets.jobs.insert(Job { call, queries, answers, cold: None });
+        let number = self.offsets.jobs.insert(Job { call, queries, answers, cold: None, removals: 0 });
         self.continue_offsets(number);
     }
 
@@ -61,7 +63,9 @@ impl Shard {
                 Step::Answer(answer) => self.offsets.jobs[number].answers.push(answer),
                 Step::Cold(slot, cold, wanted) => {
                     let op = cold.op();
-                    self.offsets.jobs[number].cold = Some((slot, cold, wanted));
+                    let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
+                    let job = &mut self.offsets.jobs[number];
+                    (job.cold, job.removals) = (Some((slot, cold, wanted)), removals);
                     self.push_partition_op(slot, Purpose::Offsets(number), op);
                     return;
                 }
@@ -90,8 +94,9 @@ impl Shard {
             OffsetSpec::At(time) => self.search(slot, partition, Wanted::Time(time)),
             OffsetSpec::MaxTimestamp => {
                 let visible = |base: &Offset| *base < partition.visible;
-                let segments = partition.live.segments().filter(|segment| visible(&segment.base));
-                let newest = segments.rev().max_by_key(|segment| segment.max_timestamp);
+                let segments = partition.live.segment_ends().filter(|(_, end)| *end > partition.live.start());
+                let segments = segments.map(|(segment, _)| segment).filter(|segment| visible(&segment.base));
+                let newest = segments.max_by_key(|segment| segment.max_timestamp);
                 match newest.filter(|segment| segment.max_timestamp != Timestamp::NONE) {
                     Some(segment) => {
                         self.search(slot, partition, Wanted::MaxIn(segment.max_timestamp_offset))
@@ -108,7 +113,10 @@ impl Shard {
         let directory = partition.directory.clone();
         let cold = match wanted {
             Wanted::Time(time) => {
-                let mut segments = partition.flushed.segments().filter(|segment| segment.base < cached_from);
+                let start = partition.flushed.start();
+                let segments = partition.flushed.segment_ends().filter(|(_, end)| *end > start);
+                let mut segments =
+                    segments.map(|(segment, _)| segment).filter(|segment| segment.base < cached_from);
                 let segment = segments.find(|segment| segment.max_timestamp >= time);
                 segment.map(|segment| Cold::at_time(directory, *segment, time, read_bytes))
             }
@@ -125,7 +133,13 @@ impl Shard {
     }
 
     pub(super) fn offsets_read(&mut self, number: usize, done: Done) {
-        let Some((slot, mut cold, wanted)) = self.offsets.jobs[number].cold.take() else { return };
+        let job = &mut self.offsets.jobs[number];
+        let Some((slot, mut cold, wanted)) = job.cold.take() else { return };
+        if self.table.get(slot).is_some_and(|partition| partition.removals != job.removals) {
+            // Perhaps the segment is no more: the query begins anew.
+            self.continue_offsets(number);
+            return;
+        }
         let progress = match done {
             Done::Read(bytes) => cold.feed(bytes),
             done => Progress::Damaged(format!("{done:?}")),
@@ -166,7 +180,7 @@ impl Shard {
         let mut walked = 0;
         for (begin, header) in record::headers(chunk) {
             walked = begin + header.size();
-            if let Some((offset, timestamp)) = look_into(&chunk[begin..walked], wanted) {
+            if let Some((offset, timestamp)) = look_into(&chunk[begin..walked], wanted, partition) {
                 return Some(visible_at(partition, offset, timestamp));
             }
         }
@@ -195,7 +209,7 @@ impl Shard {
 }
 
 fn in_cache(partition: &Partition, wanted: Wanted) -> OffsetAnswer {
-    let found = partition.cache.iter().find_map(|batch| look_into(&batch.bytes, wanted));
+    let found = partition.cache.iter().find_map(|batch| look_into(&batch.bytes, wanted, partition));
     match found {
         Some((offset, timestamp)) => visible_at(partition, offset, timestamp),
         None => at(partition, Offset(-1), Timestamp::NONE),
@@ -212,13 +226,15 @@ fn visible_at(partition: &Partition, offset: Offset, timestamp: Timestamp) -> Of
 }
 
 /// The wanted record in one batch, opened only if its header says that it is there.
-fn look_into(batch: &[u8], wanted: Wanted) -> Option<(Offset, Timestamp)> {
+fn look_into(batch: &[u8], wanted: Wanted, partition: &Partition) -> Option<(Offset, Timestamp)> {
     let (batch, _) = UncheckedBatch::split_first(batch).ok()?;
     let header = *batch.header();
     let checked = || batch.check().ok();
     match wanted {
-        Wanted::Time(time) if header.max_timestamp >= time => {
-            checked()?.first_at_or_after(time, Offset(0), limits::EXPANSION_BYTES_MAX).ok()?
+        Wanted::Time(time)
+            if header.max_timestamp >= time && header.last_offset() >= partition.live.start() =>
+        {
+            checked()?.first_at_or_after(time, partition.live.start(), limits::EXPANSION_BYTES_MAX).ok()?
         }
         Wanted::MaxIn(offset) if header.last_offset() >= offset => {
             checked()?.offset_of_max_timestamp(limits::EXPANSION_BYTES_MAX).ok()?

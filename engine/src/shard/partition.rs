@@ -5,7 +5,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{flush::FlushJob, measure::Traffic, produce::Waiting, settings::Settings};
+use super::{
+    flush::FlushJob,
+    measure::Traffic,
+    produce::{FrameNumber, Waiting},
+    settings::Settings,
+};
 use crate::{
     base::{FilePosition, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
     log::{Log, Placement},
@@ -60,6 +65,15 @@ pub struct Partition {
     pub live: Log,
     /// With every batch that its segment holds: the recovery point.
     pub flushed: Log,
+    /// Where the active segment begins in the newest durable checkpoint: segments before it are sealed there, and wholly below its
+    /// recovery point (rule 6).
+    pub sealed_below: Offset,
+    /// Likewise, in the checkpoint that is being written.
+    pub sealed_below_next: Offset,
+    /// A move of the log start that is not durable yet, and its frame.
+    pub moving_start: Option<(Offset, FrameNumber)>,
+    /// Counts removals and replacements of segments: a read of files that spans one begins anew.
+    pub removals: u64,
     /// End of what the journal has in stable storage.
     pub durable: Offset,
     /// The high watermark: end of what readers see.
@@ -105,6 +119,10 @@ impl Partition {
             settings,
             leader_epoch,
             owner_epoch,
+            sealed_below: log.active().base,
+            sealed_below_next: log.active().base,
+            moving_start: None,
+            removals: 0,
             durable: log.next(),
             visible: log.next(),
             live: log.clone(),

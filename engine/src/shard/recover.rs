@@ -183,10 +183,12 @@ fn merge(cores: &[OldCore]) -> BTreeMap<TopicPartition, PartitionCheckpoint> {
 fn redo_metadata(perform: Perform<'_>, cores: &[OldCore], log: Option<Log>) -> Result<Redo, BootError> {
     let fresh = log.is_none();
     let directory = names::directory(METADATA_TOPIC, METADATA_LOG.partition);
+    let log = log.unwrap_or_else(|| Log::empty(Offset(0)));
     let recovered = Recovered {
         owner_epoch: OwnerEpoch(0),
         directory: directory.clone(),
-        log: log.unwrap_or_else(|| Log::empty(Offset(0))),
+        sealed_below: log.active().base,
+        log,
         index_interval: Settings::of_metadata().layout.index_interval,
         producers: Producers::default(),
     };
@@ -231,13 +233,17 @@ fn redo_partitions(
             let log = checkpoint.map_or_else(|| Log::empty(Offset(0)), |partition| partition.log);
             let directory = names::directory(&topic.name, index);
             let index_interval = settings.layout.index_interval;
-            redo.partitions.insert(id, Recovered { owner_epoch, directory, log, index_interval, producers });
+            let sealed_below = log.active().base;
+            let recovered =
+                Recovered { owner_epoch, directory, log, sealed_below, index_interval, producers };
+            redo.partitions.insert(id, recovered);
         }
     }
     for (number, core) in cores.iter().enumerate() {
         replay(perform, CoreId(number as u16), core, redo)?;
     }
     redo.write_out(perform)?;
+    redo.drop_breached();
     redo.partitions.extend(metadata);
     Ok(())
 }

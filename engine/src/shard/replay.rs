@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{produce::producer_facts, recover::BootError};
 use crate::{
-    base::{OwnerEpoch, TopicPartition},
+    base::{Offset, OwnerEpoch, TopicPartition},
     io::journal::{format::FrameKind, reader::ReplayFrame},
     log::{
         Log, Placement, names,
@@ -27,6 +27,8 @@ pub struct Recovered {
     pub owner_epoch: OwnerEpoch,
     pub directory: String,
     pub log: Log,
+    /// As in the checkpoint: segments that begin before this were sealed there, and may be gone already.
+    pub sealed_below: Offset,
     pub index_interval: u32,
     pub producers: Producers,
 }
@@ -68,10 +70,17 @@ impl Redo {
         }
     }
 
+    /// Every frame is redone: logs hold nothing of segments that went with a move of their start.
+    pub fn drop_breached(&mut self) {
+        for partition in self.partitions.values_mut() {
+            partition.log.take_breached(partition.sealed_below);
+        }
+    }
+
     /// Takes a frame in sequence order. Frames of partitions that do not exist (any more) are passed over.
     pub fn take(&mut self, frame: ReplayFrame) -> Result<(), BootError> {
         let header = frame.header;
-        let Some(partition) = self.partitions.get(&header.partition) else { return Ok(()) };
+        let Some(partition) = self.partitions.get_mut(&header.partition) else { return Ok(()) };
         if header.owner_epoch < partition.owner_epoch {
             return Ok(());
         }
@@ -80,6 +89,10 @@ impl Redo {
             FrameKind::TailImage => {
                 let file = names::log(&partition.directory, header.segment);
                 self.write(file, u64::from(header.position.0), &frame.payload);
+                Ok(())
+            }
+            FrameKind::LogStart => {
+                partition.log.advance_start(header.base);
                 Ok(())
             }
             kind => Err(BootError::NewerFrame(format!("{kind:?}"))),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     base::{CoreId, NodeId},
-    config::{Durability, Layers, Overrides, TopicConfig},
+    config::{CleanupPolicy, Durability, Layers, Overrides, TopicConfig},
     controller::{ConfigResource, Image},
     limits,
     log::Layout,
@@ -73,6 +73,9 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     pub durability: Durability,
     pub stamp: TimestampType,
+    pub cleanup: CleanupPolicy,
+    /// `file.delete.delay.ms`
+    pub file_delete_delay_ms: u64,
 }
 
 impl Settings {
@@ -100,6 +103,8 @@ impl Settings {
             batch_bytes_max: config.message_bytes_max,
             durability: config.durability,
             stamp: config.timestamp_type,
+            cleanup: config.cleanup,
+            file_delete_delay_ms: config.file_delete_delay_ms,
         }
     }
 
@@ -116,6 +121,9 @@ impl Settings {
             batch_bytes_max: usize::MAX,
             durability: Durability::Sync,
             stamp: TimestampType::CreateTime,
+            // The image needs every record since the first.
+            cleanup: CleanupPolicy { delete: false, compact: false },
+            file_delete_delay_ms: 0,
         }
     }
 }

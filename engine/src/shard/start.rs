@@ -11,7 +11,8 @@ use std::{
 };
 
 use super::{
-    Checkpoints, Commit, Control, Fetches, OffsetJobs, Produces, Settings, Shard, ShardSeed, Table, Watches,
+    Checkpoints, Commit, Control, Deletions, Fetches, OffsetJobs, Produces, Retirements, Settings, Shard,
+    ShardSeed, Table, Watches,
     control::{METADATA_LOG, METADATA_TOPIC},
     measure::Measures,
     partition::Partition,
@@ -80,6 +81,8 @@ impl Shard {
             fetches: Fetches::default(),
             offsets: OffsetJobs::default(),
             watches: Watches::default(),
+            deletions: Deletions::default(),
+            retirements: Retirements::default(),
             control: Control::new(core),
             measures: Measures::default(),
             unconfirmed: Unconfirmed::default(),
@@ -94,6 +97,9 @@ impl Shard {
             config,
         };
         shard.open_all(logs.into_iter().map(|(id, log, producers)| (id, (log, producers))).collect());
+        for slot in shard.table.slots().collect::<Vec<_>>() {
+            shard.retire_breached(slot);
+        }
         shard
     }
 

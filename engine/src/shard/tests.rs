@@ -1,5 +1,7 @@
 //! A shard on a real disk: what it acknowledges is there after a start, whatever the stop was.
 
+mod removal;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -164,8 +166,11 @@ impl Broker {
 
     /// All offsets of a partition, each fetched once, in order.
     fn read_all(&mut self, partition: i32) -> Vec<i64> {
+        self.read_from(partition, 0)
+    }
+
+    fn read_from(&mut self, partition: i32, mut next: i64) -> Vec<i64> {
         let mut offsets = Vec::new();
-        let mut next = 0;
         loop {
             let bytes = self.fetch(partition, next);
             if bytes.is_empty() {

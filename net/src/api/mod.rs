@@ -5,6 +5,7 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -50,6 +51,7 @@ const SERVED: &[ApiKey] = &[
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
+    ApiKey::DeleteRecords,
     ApiKey::InitProducerId,
     ApiKey::OffsetForLeaderEpoch,
     ApiKey::DescribeConfigs,
@@ -159,6 +161,8 @@ impl Api {
             ApiKey::DeleteTopics => read(reader, version).map(|request| {
                 later(delete_topics::handle(self.clone(), request, version), version, correlation)
             }),
+            ApiKey::DeleteRecords => read(reader, version)
+                .map(|request| later(delete_records::handle(self.clone(), request), version, correlation)),
             ApiKey::InitProducerId => read(reader, version)
                 .map(|request| later(init_producer_id::handle(self.clone(), request), version, correlation)),
             ApiKey::OffsetForLeaderEpoch => read(reader, version).map(|request| {
