@@ -4,10 +4,19 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use engine::base::{Codec, Timestamp};
-use engine::record::{BatchBuilder, RecordData, UncheckedBatch};
+use engine::base::{Codec, Timestamp, TimestampType};
+use engine::record::{BatchBuilder, Keys, RecordData, Rules, UncheckedBatch, Walk};
 
 const BATCH_BYTES_MAX: usize = 64 << 20;
+
+const RULES: Rules<'_> = Rules {
+    partition: "bench-0",
+    keys: Keys::Optional,
+    timestamp_type: TimestampType::CreateTime,
+    before_ms_max: i64::MAX,
+    after_ms_max: i64::MAX,
+    now: Timestamp(1),
+};
 
 /// One measured thing: so many bytes took so long.
 pub struct Line {
@@ -42,6 +51,11 @@ pub fn run(time: Duration) -> Vec<Line> {
             let (batch, _) = UncheckedBatch::split_first(black_box(&bytes)).expect("a batch");
             let records = batch.check().expect("its CRC").records(BATCH_BYTES_MAX).expect("its records");
             records.iter().filter(|record| record.is_ok()).count()
+        }));
+        let header = *UncheckedBatch::split_first(&bytes).expect("a batch").0.header();
+        lines.push(measure(format!("validate as produced, {}", codec.name()), records, time, || {
+            let mut walk = Walk::new(header, black_box(&bytes), None).expect("a codec");
+            walk.step(&RULES, &mut usize::MAX.clone()).is_ok()
         }));
     }
     lines
@@ -84,6 +98,6 @@ mod tests {
 
     #[test]
     fn the_bench_runs() {
-        assert_eq!(run(Duration::ZERO).len(), 24);
+        assert_eq!(run(Duration::ZERO).len(), 29);
     }
 }

@@ -15,6 +15,18 @@ pub const EXPANSION_BYTES_FREE: usize = 16 << 20;
 /// And never beyond this many bytes.
 pub const EXPANSION_BYTES_MAX: usize = 256 << 20;
 
+/// Records of one refused batch that a Produce reply names; beyond them only their number is given.
+pub const RECORD_ERRORS_MAX: usize = 100;
+
+/// Decompressed bytes at hand while a batch's records are walked.
+pub const WALK_WINDOW_BYTES: usize = 64 << 10;
+
+/// Work that opening batches may take of one turn, in bytes that lz4 would put out: about a millisecond. A batch that needs more is gone
+/// on with in the next turn, behind whatever came in meanwhile.
+pub const WALK_BUDGET_PER_TURN: usize = 1 << 20;
+
+const _: () = assert!(WALK_WINDOW_BYTES <= WALK_BUDGET_PER_TURN);
+
 /// Journal extents: small enough for a small memory budget, large enough that opening one is rare.
 pub const EXTENT_BYTES_MIN: u64 = 4 << 20;
 pub const EXTENT_BYTES_MAX: u64 = 64 << 20;

@@ -1,10 +1,20 @@
 //! Batches as real clients write them (`vectors/`, made by `make.py` and `Batches.java`) are read record for record,
 //! and survive recompression to every codec.
 
+use bytes::Bytes;
 use engine::base::{Codec, Timestamp};
-use engine::record::{Records, TimestampType, UncheckedBatch};
+use engine::record::{BatchHeader, Keys, Records, Rules, TimestampType, UncheckedBatch, Walk, seal};
 
 const BYTES_MAX: usize = 1 << 20;
+
+const RULES: Rules<'_> = Rules {
+    partition: "t-0",
+    keys: Keys::Optional,
+    timestamp_type: TimestampType::CreateTime,
+    before_ms_max: i64::MAX,
+    after_ms_max: i64::MAX,
+    now: Timestamp(0),
+};
 
 macro_rules! vectors {
     ($($client:literal: $($codec:literal)*;)*) => {
@@ -58,7 +68,13 @@ fn batches_of_real_clients_are_read() {
             batch.first_at_or_after(Timestamp(1_700_000_000_041), batch.header().base_offset, BYTES_MAX);
         assert_eq!(first.unwrap().unwrap().0.0, 5);
         for target in Codec::ALL {
-            if let Some(other) = batch.recompress(target.into(), BYTES_MAX).unwrap() {
+            let whole = Bytes::from_static(bytes);
+            let mut walk = Walk::new(*batch.header(), &whole, Some(target.into())).unwrap();
+            let walked = walk.step(&RULES, &mut usize::MAX.clone()).unwrap().unwrap();
+            assert_eq!(walked.max_timestamp, batch.header().max_timestamp, "{of}");
+            if let Some(body) = walked.recompressed {
+                let attributes = batch.header().attributes.with_codec(target);
+                let other = seal(BatchHeader { attributes, ..*batch.header() }, &body).unwrap();
                 let other = UncheckedBatch::split_first(&other).unwrap().0.check().unwrap();
                 assert_records(&other.records(BYTES_MAX).unwrap(), repeats, &of);
             }

@@ -1,7 +1,7 @@
 //! A batch as bytes: `UncheckedBatch` is a header and as many bytes as it promises, `CheckedBatch` is one whose CRC
 //! matches. Only `check` makes the second from the first.
 
-use crate::base::{LeaderEpoch, Offset, Timestamp};
+use crate::base::{LeaderEpoch, Offset, Timestamp, TimestampType};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::crc::crc32c;
 use crate::record::error::RecordError;
@@ -107,21 +107,14 @@ pub fn place(bytes: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
     head[LEADER_EPOCH_AT..LEADER_EPOCH_AT + 4].copy_from_slice(&leader_epoch.0.to_be_bytes());
 }
 
-/// Makes `now` every record's time (`message.timestamp.type=LogAppendTime`) and renews the CRC. `bytes` is exactly one
-/// batch; anything shorter than a header is left alone.
-pub fn stamp_append_time(bytes: &mut [u8], now: Timestamp) {
+/// Puts the largest time and whose clock it is from into the header and renews the CRC. With LogAppendTime it becomes every record's
+/// time; the base timestamp stays the producer's, as in Kafka. `bytes` is exactly one batch; anything shorter than a header is left alone.
+pub fn stamp_time(bytes: &mut [u8], timestamp_type: TimestampType, max_timestamp: Timestamp) {
     let Some((head, _)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() else { return };
-    let attributes =
-        u16::from_be_bytes([head[ATTRIBUTES_AT], head[ATTRIBUTES_AT + 1]]) | Attributes::LOG_APPEND_TIME;
-    head[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&attributes.to_be_bytes());
-    stamp_max_timestamp(bytes, now);
-}
-
-/// Corrects the header's max timestamp and renews the CRC. `bytes` is exactly one batch; anything shorter than a header
-/// is left alone.
-pub fn stamp_max_timestamp(bytes: &mut [u8], timestamp: Timestamp) {
-    let Some((head, _)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() else { return };
-    head[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.0.to_be_bytes());
+    let attributes = u16::from_be_bytes([head[ATTRIBUTES_AT], head[ATTRIBUTES_AT + 1]]);
+    let attributes = Attributes(attributes).with_timestamp_type(timestamp_type);
+    head[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&attributes.0.to_be_bytes());
+    head[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&max_timestamp.0.to_be_bytes());
     let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
     bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
 }

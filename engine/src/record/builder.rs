@@ -9,7 +9,7 @@ use crate::limits::BATCH_BYTES_MAX;
 use crate::record::error::RecordError;
 use crate::record::header::{Attributes, BatchHeader, HEADER_BYTES, MAGIC};
 use crate::record::reader::{Record, RecordHeader};
-use crate::record::rewrite::{seal, seal_in_place};
+use crate::record::seal::{seal, seal_in_place};
 use crate::record::varint;
 
 /// One record to write.

@@ -1,8 +1,8 @@
 //! Why a batch is refused. The peer's mistake, or damage on disk: the caller knows which, the code is for the peer.
 
 use crate::base::Codec;
-use crate::base::Offset;
 use crate::error::{ErrorCode, Refusal};
+use crate::record::faults::Faults;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -22,13 +22,9 @@ pub enum RecordError {
     /// Well-formed bytes that a producer must not send.
     #[error("invalid record: {0}")]
     Invalid(&'static str),
-    /// As `Invalid`, about the record at this place in its batch (from 0).
-    #[error("invalid record {index}: {reason}")]
-    InvalidAt { index: i32, reason: &'static str },
-    #[error("the timestamp of record {index} (offset {offset}) is outside of what the topic accepts")]
-    TimestampOutOfRange { index: i32, offset: Offset },
-    #[error("a producer may not set the timestamp type LogAppendTime")]
-    AppendTimeFromProducer,
+    /// Records that break the topic's rules, all of them counted.
+    #[error("{0}")]
+    Rejected(Faults),
     /// A codec number that no version of the protocol names.
     #[error("compression codec {0} is unknown")]
     UnknownCodec(u8),
@@ -41,27 +37,15 @@ impl RecordError {
     /// Kafka's code for a client.
     pub fn code(&self) -> ErrorCode {
         match self {
-            RecordError::Cut { .. }
-            | RecordError::Corrupt(_)
-            | RecordError::CrcMismatch { .. }
-            | RecordError::Decompression(_) => ErrorCode::CorruptMessage,
+            RecordError::Cut { .. } | RecordError::Corrupt(_) | RecordError::CrcMismatch { .. } => {
+                ErrorCode::CorruptMessage
+            }
             RecordError::OldMagic { .. } => ErrorCode::UnsupportedForMessageFormat,
             RecordError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-            RecordError::Invalid(_) | RecordError::InvalidAt { .. } => ErrorCode::InvalidRecord,
-            RecordError::TimestampOutOfRange { .. } | RecordError::AppendTimeFromProducer => {
-                ErrorCode::InvalidTimestamp
-            }
+            // The CRC says that these are the producer's bytes: sending them again would not help, so no retriable code.
+            RecordError::Invalid(_) | RecordError::Decompression(_) => ErrorCode::InvalidRecord,
+            RecordError::Rejected(faults) => faults.code(),
             RecordError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
-        }
-    }
-
-    /// The record of the batch that is to blame, for `record_errors` of a Produce reply (KIP-467).
-    pub fn record_index(&self) -> Option<i32> {
-        match self {
-            RecordError::InvalidAt { index, .. } | RecordError::TimestampOutOfRange { index, .. } => {
-                Some(*index)
-            }
-            _ => None,
         }
     }
 }

@@ -63,6 +63,13 @@ impl Attributes {
         }
     }
 
+    pub fn with_timestamp_type(self, timestamp_type: TimestampType) -> Attributes {
+        match timestamp_type {
+            TimestampType::CreateTime => Attributes(self.0 & !Attributes::LOG_APPEND_TIME),
+            TimestampType::LogAppendTime => Attributes(self.0 | Attributes::LOG_APPEND_TIME),
+        }
+    }
+
     pub fn is_transactional(self) -> bool {
         self.0 & Attributes::TRANSACTIONAL != 0
     }
@@ -221,9 +228,6 @@ impl BatchHeader {
         }
         if self.is_transactional() && !self.has_producer_id() {
             return Err(RecordError::Invalid("a transactional batch without a producer id"));
-        }
-        if self.timestamp_type() == TimestampType::LogAppendTime {
-            return Err(RecordError::AppendTimeFromProducer);
         }
         self.codec()?;
         Ok(())

@@ -4,25 +4,29 @@
 //! Pure functions over bytes; any core. Must never panic, and never allocate more than the caller's limit.
 
 mod batch;
+mod body;
 mod builder;
 mod codec;
 mod crc;
 mod error;
+mod faults;
 mod header;
 mod reader;
-mod rewrite;
+mod seal;
 mod time;
-mod validate;
 mod varint;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::base::{Codec, Compression, TimestampType};
-pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_append_time, stamp_max_timestamp};
+pub use batch::{CheckedBatch, UncheckedBatch, headers, place, stamp_time};
 pub use builder::{BatchBuilder, RecordData};
 pub use crc::crc32c;
 pub use error::RecordError;
+pub use faults::{Faults, RecordFault};
 pub use header::{Attributes, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, MAGIC};
 pub use reader::{Headers, Record, RecordHeader, RecordIter, Records};
-pub use validate::{Keys, Rules, Walked, validate};
+pub use seal::seal;
+pub use walk::{Keys, Rules, Walk, Walked};

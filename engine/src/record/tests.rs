@@ -61,7 +61,7 @@ fn placing_a_batch_keeps_its_crc() {
     place(&mut bytes, Offset(1 << 40), LeaderEpoch(9));
     let batch = check(&bytes).unwrap();
     assert_eq!((batch.header().base_offset, batch.header().leader_epoch), (Offset(1 << 40), LeaderEpoch(9)));
-    stamp_append_time(&mut bytes, Timestamp(77));
+    stamp_time(&mut bytes, TimestampType::LogAppendTime, Timestamp(77));
     let batch = check(&bytes).unwrap();
     assert_eq!(batch.header().timestamp_type(), TimestampType::LogAppendTime);
     assert!(

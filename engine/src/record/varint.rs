@@ -3,7 +3,7 @@
 
 use crate::record::error::RecordError;
 
-const BAD: RecordError = RecordError::Corrupt("a varint is cut or too long");
+const BAD: RecordError = RecordError::Invalid("a varint is cut or too long");
 
 /// Reads a 64-bit varint off the front of `bytes`.
 pub(super) fn take_i64(bytes: &mut &[u8]) -> Result<i64, RecordError> {

@@ -12,6 +12,7 @@ use crate::{
     controller::{Image, Instruction, Outcome},
     error::ErrorCode,
     metrics::Figures,
+    record::RecordFault,
     shard::measure::Traffic,
 };
 
@@ -87,6 +88,8 @@ pub struct Produced {
     pub error: ErrorCode,
     /// A sentence for the person behind the producer; only with an error.
     pub message: Option<String>,
+    /// The records that made the batch refused, the first `limits::RECORD_ERRORS_MAX` of them.
+    pub record_errors: Vec<RecordFault>,
     /// First offset of the batch; -1 with an error.
     pub base_offset: Offset,
     /// Set where the topic stamps records itself (`message.timestamp.type=LogAppendTime`), otherwise none.

@@ -5,6 +5,7 @@
 //! is only on disk · `offsets` and `inspect` · `deletion` (log starts) and `retirement` (segments that go) · `control` (metadata, on
 //! core 0) and `publish` (every core) · `recover` (start).
 
+mod admit;
 mod checkpoint;
 mod cold;
 pub mod command;
@@ -29,6 +30,8 @@ mod start;
 mod table;
 mod watch;
 
+#[cfg(test)]
+mod produce_tests;
 #[cfg(test)]
 mod tests;
 
@@ -211,6 +214,7 @@ impl Shard {
         self.expire_watches(now);
         self.remove_retired(now);
         self.advance_control(now);
+        self.resume_opening(now);
         self.group_commit();
         self.resume_stalled(now);
         self.group_commit();

@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use slab::Slab;
 
 use super::{
     Purpose, Shard,
+    admit::{Candidate, Rejection, admit},
     command::{Acks, CallId, Produce, Produced, Reply},
     partition::{Partition, Slot},
 };
@@ -20,15 +20,15 @@ use crate::{
     log::{Placement, names, segment::BatchFacts},
     op::{Done, Op},
     producer::{BatchFacts as ProducerFacts, Verdict},
-    record::{self, BatchHeader, TimestampType, UncheckedBatch},
+    record::{BatchHeader, TimestampType},
 };
 
-/// One partition's part of a produce request that waits for disk space.
+/// One partition's part of a produce request, which may have to wait: for disk space, or for a turn with time to open it.
 #[derive(Debug)]
 pub struct Waiting {
     ticket: usize,
     index: usize,
-    records: Bytes,
+    candidate: Candidate,
 }
 
 /// A frame's number in the order of staging, over the life of the shard; 0 is none.
@@ -59,6 +59,10 @@ pub struct Produces {
     built: VecDeque<(FrameNumber, usize)>,
     /// Not looked at yet: the budget for staged batches is used up.
     stalled: VecDeque<(CallId, Produce)>,
+    /// Partitions whose first waiting batch is being opened.
+    opening: VecDeque<Slot>,
+    /// What is left of `limits::WALK_BUDGET_PER_TURN`.
+    walk_left: usize,
 }
 
 /// Space to make, for one segment.
@@ -78,9 +82,11 @@ struct Taken {
 
 enum Attempt {
     Taken(Taken),
-    Refused(Refusal),
+    Refused(Rejection),
     /// Needs this space first.
-    NeedsSpace(Space),
+    NeedsSpace(Space, Candidate),
+    /// Needs another turn.
+    Opening(Candidate),
 }
 
 impl Shard {
@@ -123,10 +129,10 @@ impl Shard {
             self.settle(ticket);
         }
         for (index, part) in request.partitions.into_iter().enumerate() {
-            let waiting = Waiting { ticket, index, records: part.records };
+            let waiting = Waiting { ticket, index, candidate: Candidate::Unchecked(part.records) };
             match self.table.find(part.partition) {
                 Some(slot) => self.append_in_turn(now, slot, waiting),
-                None => self.refuse(waiting.ticket, index, not_here()),
+                None => self.refuse(waiting.ticket, index, not_here().into()),
             }
         }
     }
@@ -142,40 +148,59 @@ impl Shard {
     }
 
     fn append(&mut self, now: Now, slot: Slot, waiting: Waiting) {
-        match self.try_append(now, slot, &waiting.records) {
-            Attempt::Taken(taken) => self.taken(waiting.ticket, waiting.index, taken),
-            Attempt::Refused(refusal) => self.refuse(waiting.ticket, waiting.index, refusal),
-            Attempt::NeedsSpace(space) => {
-                let Some(partition) = self.table.get_mut(slot) else { return };
-                partition.waiting.push_front(waiting);
+        let Waiting { ticket, index, candidate } = waiting;
+        let candidate = match self.try_append(now, slot, candidate) {
+            Attempt::Taken(taken) => return self.taken(ticket, index, taken),
+            Attempt::Refused(rejection) => return self.refuse(ticket, index, rejection),
+            Attempt::NeedsSpace(space, candidate) => {
                 self.prepare(slot, space);
+                candidate
             }
+            Attempt::Opening(candidate) => {
+                self.produces.opening.push_back(slot);
+                self.wake = true;
+                candidate
+            }
+        };
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        partition.waiting.push_front(Waiting { ticket, index, candidate });
+    }
+
+    /// Goes on with batches that are being opened, as far as this turn's budget goes.
+    pub(super) fn resume_opening(&mut self, now: Now) {
+        self.produces.walk_left = limits::WALK_BUDGET_PER_TURN;
+        while self.produces.walk_left > 0
+            && let Some(slot) = self.produces.opening.pop_front()
+        {
+            self.retry_waiting(now, slot);
+        }
+        self.wake |= !self.produces.opening.is_empty();
+    }
+
+    fn retry_waiting(&mut self, now: Now, slot: Slot) {
+        let Some(partition) = self.table.get_mut(slot) else { return };
+        for one in std::mem::take(&mut partition.waiting) {
+            self.append_in_turn(now, slot, one);
         }
     }
 
-    fn try_append(&mut self, now: Now, slot: Slot, records: &Bytes) -> Attempt {
+    fn try_append(&mut self, now: Now, slot: Slot, candidate: Candidate) -> Attempt {
         let payload_max = self.payload_bytes_max;
-        let Some(partition) = self.table.get_mut(slot) else { return Attempt::Refused(not_here()) };
+        let Some(partition) = self.table.get_mut(slot) else { return Attempt::Refused(not_here().into()) };
         if partition.deleted {
-            return Attempt::Refused(not_here());
+            return Attempt::Refused(not_here().into());
         }
         if partition.failed {
-            return Attempt::Refused(offline(partition));
+            return Attempt::Refused(offline(partition).into());
         }
-        let header = match check(records, partition, payload_max) {
-            Ok(header) => header,
-            Err(refusal) => return Attempt::Refused(refusal),
+        let admitted = match admit(candidate, partition, now, payload_max, &mut self.produces.walk_left) {
+            Ok(Candidate::Admitted(admitted)) => admitted,
+            Ok(opening) => return Attempt::Opening(opening),
+            Err(rejection) => return Attempt::Refused(rejection),
         };
-        let size = records.len() as u32;
+        let (header, append_time) = (admitted.header, admitted.append_time);
+        let (size, max_timestamp) = (admitted.payload.len() as u32, header.max_timestamp);
         let count = i64::from(header.last_offset_delta) + 1;
-        let (payload, max_timestamp, append_time) = match partition.settings.stamp {
-            TimestampType::CreateTime => (records.clone(), header.max_timestamp, Timestamp::NONE),
-            TimestampType::LogAppendTime => {
-                let mut stamped = records.to_vec();
-                record::stamp_append_time(&mut stamped, now.wall);
-                (Bytes::from(stamped), now.wall, now.wall)
-            }
-        };
         let producer = producer_facts(&header);
         match partition.producers.check(&producer) {
             Ok(Verdict::Append) => {}
@@ -200,11 +225,11 @@ impl Shard {
                     durability,
                 });
             }
-            Err(code) => return Attempt::Refused(out_of_sequence(code, &header, partition)),
+            Err(code) => return Attempt::Refused(out_of_sequence(code, &header, partition).into()),
         }
         let placement = partition.live.place(size, count, max_timestamp, &partition.settings.layout);
         if let Some(space) = space_needed(partition, placement, size) {
-            return Attempt::NeedsSpace(space);
+            return Attempt::NeedsSpace(space, Candidate::Admitted(admitted));
         }
         let base = partition.live.next();
         let facts = BatchFacts { base, next: base.plus(count), size, max_timestamp };
@@ -226,7 +251,7 @@ impl Shard {
             base,
             next: facts.next,
             leader_epoch: partition.leader_epoch,
-            payload,
+            payload: admitted.payload,
         };
         let ahead = space_ahead(partition);
         let frame = self.commit.stage(slot, frame);
@@ -254,11 +279,10 @@ impl Shard {
     pub(super) fn prepared(&mut self, now: Now, slot: Slot, segment: Offset, allocated: u64, done: Done) {
         let Some(partition) = self.table.get_mut(slot) else { return };
         partition.space.preparing = false;
-        let waiting = std::mem::take(&mut partition.waiting);
         if let Done::Failed(failure) = done {
             tracing::error!(partition = %partition.directory, %failure, "no space for new batches: producers are refused");
-            for one in waiting {
-                self.refuse(one.ticket, one.index, no_space(&failure));
+            for one in std::mem::take(&mut partition.waiting) {
+                self.refuse(one.ticket, one.index, no_space(&failure).into());
             }
             return;
         }
@@ -267,9 +291,7 @@ impl Shard {
         }
         partition.space.segment = Some(segment);
         partition.space.allocated = partition.space.allocated.max(allocated);
-        for one in waiting {
-            self.append_in_turn(now, slot, one);
-        }
+        self.retry_waiting(now, slot);
     }
 
     fn taken(&mut self, ticket: usize, index: usize, taken: Taken) {
@@ -277,6 +299,7 @@ impl Shard {
         pending.answers[index] = Produced {
             error: ErrorCode::None,
             message: None,
+            record_errors: Vec::new(),
             base_offset: taken.base,
             append_time: taken.append_time,
             log_start: taken.log_start,
@@ -288,14 +311,15 @@ impl Shard {
         self.one_less(ticket);
     }
 
-    pub(super) fn refuse(&mut self, ticket: usize, index: usize, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, ticket: usize, index: usize, rejection: Rejection) {
+        let Rejection { refusal: Refusal { code, message }, records } = rejection;
         let answer = &mut self.produces.pending[ticket].answers[index];
-        *answer = Produced { error: refusal.code, message: Some(refusal.message), ..unanswered() };
+        *answer = Produced { error: code, message: Some(message), record_errors: records, ..unanswered() };
         self.one_less(ticket);
     }
 
     pub(super) fn refuse_waiting(&mut self, waiting: Waiting, refusal: Refusal) {
-        self.refuse(waiting.ticket, waiting.index, refusal);
+        self.refuse(waiting.ticket, waiting.index, refusal.into());
     }
 
     fn one_less(&mut self, ticket: usize) {
@@ -364,42 +388,11 @@ fn unanswered() -> Produced {
     Produced {
         error: ErrorCode::None,
         message: None,
+        record_errors: Vec::new(),
         base_offset: Offset(-1),
         append_time: Timestamp::NONE,
         log_start: Offset(-1),
     }
-}
-
-/// What the broker checks of a batch without opening it.
-fn check(records: &Bytes, partition: &Partition, payload_max: usize) -> Result<BatchHeader, Refusal> {
-    let refusal = |error: record::RecordError| Refusal::new(error.code(), error.to_string());
-    if records.is_empty() {
-        let message =
-            "a produce request carries exactly one record batch for each partition; this one carries none";
-        return Err(Refusal::new(ErrorCode::InvalidRecord, message));
-    }
-    let limit = (partition.settings.batch_bytes_max).min(payload_max);
-    let (batch, rest) = UncheckedBatch::split_first(records).map_err(refusal)?;
-    if !rest.is_empty() {
-        let message =
-            "a produce request carries exactly one record batch for each partition; this one carries more";
-        return Err(Refusal::new(ErrorCode::InvalidRecord, message));
-    }
-    if records.len() > limit {
-        let message = format!(
-            "the batch of {} bytes for {} is larger than the {limit} bytes allowed: see max.message.bytes of the topic",
-            records.len(),
-            partition.directory
-        );
-        return Err(Refusal::new(ErrorCode::MessageTooLarge, message));
-    }
-    let batch = batch.check().map_err(refusal)?;
-    batch.header().check_produced().map_err(refusal)?;
-    if batch.header().is_transactional() {
-        let message = "transactions are not served yet: produce without a transactional.id";
-        return Err(Refusal::new(ErrorCode::InvalidTxnState, message));
-    }
-    Ok(*batch.header())
 }
 
 pub(super) fn producer_facts(header: &BatchHeader) -> ProducerFacts {

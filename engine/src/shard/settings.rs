@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     base::{CoreId, NodeId},
-    config::{CleanupPolicy, Durability, Layers, Overrides, TopicConfig},
+    config::{CleanupPolicy, Durability, Layers, Overrides, TopicCompression, TopicConfig},
     controller::{ConfigResource, Image},
     limits,
     log::Layout,
@@ -76,6 +76,10 @@ pub struct Settings {
     pub cleanup: CleanupPolicy,
     /// `file.delete.delay.ms`
     pub file_delete_delay_ms: u64,
+    /// `message.timestamp.before.max.ms` and `.after.max.ms`; `i64::MAX` is no limit.
+    pub timestamp_before_ms_max: i64,
+    pub timestamp_after_ms_max: i64,
+    pub compression: TopicCompression,
 }
 
 impl Settings {
@@ -105,6 +109,9 @@ impl Settings {
             stamp: config.timestamp_type,
             cleanup: config.cleanup,
             file_delete_delay_ms: config.file_delete_delay_ms,
+            timestamp_before_ms_max: config.timestamp_before_ms_max,
+            timestamp_after_ms_max: config.timestamp_after_ms_max,
+            compression: config.compression,
         }
     }
 
@@ -124,6 +131,9 @@ impl Settings {
             // The image needs every record since the first.
             cleanup: CleanupPolicy { delete: false, compact: false },
             file_delete_delay_ms: 0,
+            timestamp_before_ms_max: i64::MAX,
+            timestamp_after_ms_max: i64::MAX,
+            compression: TopicCompression::Keep,
         }
     }
 }

@@ -31,15 +31,15 @@ use crate::{
 const TOPIC: TopicId = TopicId([7; 16]);
 
 /// Every core of a broker, driven by hand on one device.
-struct Broker {
+pub(super) struct Broker {
     device: Device,
-    shards: Vec<Shard>,
+    pub(super) shards: Vec<Shard>,
     calls: u64,
-    now: Now,
+    pub(super) now: Now,
 }
 
 impl Broker {
-    fn start(directory: &std::path::Path, cores: u16) -> Broker {
+    pub(super) fn start(directory: &std::path::Path, cores: u16) -> Broker {
         let mut device = Device::open(&RingConfig::default(), directory, None).expect("device");
         let now = Now { mono_ns: 1, wall: Timestamp(1_700_000_000_000) };
         let options = BrokerOptions {
@@ -62,7 +62,7 @@ impl Broker {
     }
 
     /// Turns every shard until nothing is under way; answers the replies.
-    fn settle(&mut self) -> Vec<(CallId, Reply)> {
+    pub(super) fn settle(&mut self) -> Vec<(CallId, Reply)> {
         let mut replies = Vec::new();
         loop {
             let mut busy = false;
@@ -92,7 +92,7 @@ impl Broker {
         }
     }
 
-    fn call(&mut self, core: CoreId, command: Command) -> Reply {
+    pub(super) fn call(&mut self, core: CoreId, command: Command) -> Reply {
         self.calls += 1;
         let call = CallId { origin: core, number: self.calls };
         self.shards[core.0 as usize].receive(self.now, core, Message::Command(call, command));
@@ -100,7 +100,7 @@ impl Broker {
         replies.into_iter().find(|(id, _)| *id == call).expect("a reply").1
     }
 
-    fn create(&mut self, partitions: i32, configs: Vec<(String, Option<String>)>) {
+    pub(super) fn create(&mut self, partitions: i32, configs: Vec<(String, Option<String>)>) {
         let topic = NewTopic {
             name: "t".into(),
             id: TOPIC,
@@ -118,11 +118,11 @@ impl Broker {
         }
     }
 
-    fn core_of(&self, partition: i32) -> CoreId {
+    pub(super) fn core_of(&self, partition: i32) -> CoreId {
         self.shards[0].image().partition(id(partition)).expect("exists").core
     }
 
-    fn produce(&mut self, partition: i32, records: Bytes) -> Offset {
+    pub(super) fn produce(&mut self, partition: i32, records: Bytes) -> Offset {
         let part = ProducePartition { partition: id(partition), records };
         let request = Produce { acks: Acks::All, partitions: vec![part] };
         match self.call(self.core_of(partition), Command::Produce(request)) {
@@ -134,7 +134,7 @@ impl Broker {
         }
     }
 
-    fn fetch(&mut self, partition: i32, offset: i64) -> Vec<u8> {
+    pub(super) fn fetch(&mut self, partition: i32, offset: i64) -> Vec<u8> {
         let part = FetchPartition {
             partition: id(partition),
             offset: Offset(offset),
@@ -153,7 +153,7 @@ impl Broker {
         }
     }
 
-    fn ask(&mut self, partition: i32, spec: OffsetSpec) -> (Offset, Timestamp) {
+    pub(super) fn ask(&mut self, partition: i32, spec: OffsetSpec) -> (Offset, Timestamp) {
         let query = OffsetQuery { partition: id(partition), spec, leader_epoch: None };
         match self.call(self.core_of(partition), Command::ListOffsets(vec![query])) {
             Reply::OffsetsListed(answers) => {
@@ -165,11 +165,11 @@ impl Broker {
     }
 
     /// All offsets of a partition, each fetched once, in order.
-    fn read_all(&mut self, partition: i32) -> Vec<i64> {
+    pub(super) fn read_all(&mut self, partition: i32) -> Vec<i64> {
         self.read_from(partition, 0)
     }
 
-    fn read_from(&mut self, partition: i32, mut next: i64) -> Vec<i64> {
+    pub(super) fn read_from(&mut self, partition: i32, mut next: i64) -> Vec<i64> {
         let mut offsets = Vec::new();
         loop {
             let bytes = self.fetch(partition, next);
@@ -183,7 +183,7 @@ impl Broker {
         }
     }
 
-    fn stop(mut self) {
+    pub(super) fn stop(mut self) {
         for shard in &mut self.shards {
             shard.stop(self.now);
         }
@@ -192,11 +192,11 @@ impl Broker {
     }
 }
 
-fn id(partition: i32) -> TopicPartition {
+pub(super) fn id(partition: i32) -> TopicPartition {
     TopicPartition { topic: TOPIC, partition: PartitionIndex(partition) }
 }
 
-fn batch(records: usize, bytes: usize, time: i64) -> Bytes {
+pub(super) fn batch(records: usize, bytes: usize, time: i64) -> Bytes {
     let mut builder = BatchBuilder::new(Codec::None, 8 << 20);
     let value = vec![b'v'; bytes];
     for number in 0..records {

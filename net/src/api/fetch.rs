@@ -9,11 +9,12 @@
 
 use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 
+use bytes::Bytes;
 use engine::{
     base::{CoreId, Deadline, LeaderEpoch, Offset, PartitionIndex, TopicPartition},
     controller::Image,
     error::ErrorCode,
-    record,
+    record::{self, Codec},
     shard::command::{Command, Fetch, FetchPartition, Fetched, Reply, Watch},
 };
 
@@ -29,6 +30,9 @@ use crate::{
 
 /// A session's first and last epoch: both ask for all that the request names.
 const SESSION_EPOCHS_FULL: [i32; 2] = [0, -1];
+
+/// The first version whose readers know zstd (KIP-110).
+const ZSTD_SINCE: i16 = 10;
 
 /// One partition of the request, in order.
 enum Asked {
@@ -185,9 +189,20 @@ fn refused(error: ErrorCode) -> Fetched {
     Fetched { error, high_watermark: none, last_stable: none, log_start: none, records: Vec::new() }
 }
 
-fn respond(request: &FetchRequest, fetched: Vec<Fetched>, _version: i16) -> FetchResponse {
+/// Readers of older versions cannot open zstd (KIP-110): they are told so rather than sent what they would choke on.
+fn readable(fetched: Fetched, version: i16) -> Fetched {
+    let is_zstd = |header: record::BatchHeader| header.codec() == Ok(Codec::Zstd);
+    let holds_zstd = |records: &Bytes| record::headers(records).any(|(_, header)| is_zstd(header));
+    if version < ZSTD_SINCE && fetched.records.iter().any(holds_zstd) {
+        let error = ErrorCode::UnsupportedCompressionType;
+        return Fetched { error, records: Vec::new(), ..fetched };
+    }
+    fetched
+}
+
+fn respond(request: &FetchRequest, fetched: Vec<Fetched>, version: i16) -> FetchResponse {
     let read_committed = request.isolation_level == 1;
-    let mut fetched = fetched.into_iter();
+    let mut fetched = fetched.into_iter().map(|fetched| readable(fetched, version));
     let mut responses = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let partitions = topic.partitions.iter().zip(&mut fetched).map(|(asked, fetched)| PartitionData {
@@ -213,7 +228,6 @@ fn respond(request: &FetchRequest, fetched: Vec<Fetched>, _version: i16) -> Fetc
 mod tests {
     use super::*;
     use crate::wire::fetch::FetchTopic;
-    use bytes::Bytes;
 
     fn fetched(sizes: &[usize]) -> Fetched {
         let records = sizes.iter().map(|size| Bytes::from(vec![0; *size])).collect();
@@ -237,6 +251,22 @@ mod tests {
     fn the_first_batch_goes_out_whatever_its_size() {
         assert_eq!(kept(&[&[], &[100, 1], &[1]], 10), [vec![], vec![100], vec![]]);
         assert_eq!(kept(&[&[100], &[1]], 0), [vec![100], vec![]]);
+    }
+
+    #[test]
+    fn a_reader_that_cannot_open_zstd_is_told_so() {
+        for (codec, refused_below) in [(Codec::Zstd, ZSTD_SINCE), (Codec::Lz4, 0)] {
+            let mut builder = record::BatchBuilder::new(codec, 1 << 10);
+            assert!(builder.push(record::RecordData::default()));
+            let records = vec![builder.build().unwrap()];
+            for version in [4, 9, 10, 17] {
+                let sent =
+                    Fetched { error: ErrorCode::None, records: records.clone(), ..refused(ErrorCode::None) };
+                let answered = readable(sent, version);
+                assert_eq!(answered.error == ErrorCode::UnsupportedCompressionType, version < refused_below);
+                assert_eq!(answered.records.is_empty(), version < refused_below);
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use engine::{
     base::{Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
     controller::{Image, TopicImage},
     error::{ErrorCode, Refusal},
+    record::{BatchHeader, Codec, RecordFault},
     shard::command::{Acks, Command, Produce, ProducePartition, Produced, Reply},
 };
 
@@ -20,11 +21,14 @@ use crate::{
     wire::{
         Text,
         produce::{
-            PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-            TopicProduceData, TopicProduceResponse,
+            BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+            ProduceResponse, TopicProduceData, TopicProduceResponse,
         },
     },
 };
+
+/// The first version whose clients may send zstd (KIP-110).
+const ZSTD_SINCE: i16 = 7;
 
 /// A topic of the request, as the answer needs it.
 struct Asked {
@@ -154,8 +158,16 @@ fn place_partition(
             ),
         )
     })?;
+    let records = records.into_bytes();
+    let zstd = BatchHeader::parse(&records).is_ok_and(|header| header.codec() == Ok(Codec::Zstd));
+    if zstd && version < ZSTD_SINCE {
+        return Err(Refusal::new(
+            ErrorCode::UnsupportedCompressionType,
+            format!("Produce requests with version {version} are not allowed to use ZStandard compression."),
+        ));
+    }
     let partition_id = TopicPartition { topic: topic.id, partition: index };
-    Ok((partition.core, ProducePartition { partition: partition_id, records: records.into_bytes() }))
+    Ok((partition.core, ProducePartition { partition: partition_id, records }))
 }
 
 /// The answer, and the first error in it. `produced`: one for each partition in order; none where no core was asked.
@@ -185,6 +197,7 @@ fn respond(asked: Vec<Asked>, produced: Vec<Option<Produced>>) -> (ProduceRespon
                 base_offset: produced.base_offset.0,
                 log_append_time_ms: produced.append_time.0,
                 log_start_offset: produced.log_start.0,
+                record_errors: produced.record_errors.into_iter().map(record_error).collect(),
                 error_message: produced.message.map(Text::from),
                 ..Default::default()
             });
@@ -194,10 +207,18 @@ fn respond(asked: Vec<Asked>, produced: Vec<Option<Produced>>) -> (ProduceRespon
     (ProduceResponse { responses, ..Default::default() }, failure)
 }
 
+fn record_error(fault: RecordFault) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage {
+        batch_index: fault.index,
+        batch_index_error_message: Some(Text::from(fault.message)),
+    }
+}
+
 fn failed(refusal: Refusal) -> Produced {
     Produced {
         error: refusal.code,
         message: Some(refusal.message),
+        record_errors: Vec::new(),
         base_offset: Offset(-1),
         append_time: Timestamp::NONE,
         log_start: Offset(-1),

@@ -1,23 +1,45 @@
 //! The codecs of the batch format. Every decompressor stops at the caller's cap: bytes from the wire are never
 //! believed about their own size.
 
+mod encoder;
 mod gzip;
 mod lz4;
 mod snappy;
 mod zstd;
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Cursor, Read};
+
+use bytes::Bytes;
 
 use crate::base::{Codec, Compression};
 use crate::limits::{EXPANSION_BYTES_FREE, EXPANSION_BYTES_MAX, EXPANSION_RATIO_MAX};
 use crate::record::error::RecordError;
 
+pub(super) use encoder::Encoder;
+
+/// What `bytes` compressed bytes may expand to.
+pub(super) fn expansion_max(bytes: usize) -> usize {
+    bytes.saturating_mul(EXPANSION_RATIO_MAX).clamp(EXPANSION_BYTES_FREE, EXPANSION_BYTES_MAX)
+}
+
 impl Codec {
+    /// Decompresses piece by piece, in the memory that the codec needs for itself. The reader of its output holds it to
+    /// `expansion_max`.
+    pub(super) fn reader(self, bytes: Bytes) -> io::Result<Box<dyn Read + Send>> {
+        let cap = expansion_max(bytes.len());
+        Ok(match self {
+            Codec::None => Box::new(Cursor::new(bytes)),
+            Codec::Gzip => Box::new(gzip::reader(bytes)),
+            Codec::Snappy => Box::new(snappy::Reader::new(bytes, cap)),
+            Codec::Lz4 => Box::new(lz4::reader(bytes)),
+            Codec::Zstd => Box::new(zstd::reader(bytes)?),
+        })
+    }
+
     /// At most `bytes_max` bytes come out, and no more than `limits::EXPANSION_*` allow for so much input.
     pub fn decompress(self, bytes: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>, RecordError> {
-        let by_ratio = bytes.len().saturating_mul(EXPANSION_RATIO_MAX).max(EXPANSION_BYTES_FREE);
-        let cap = bytes_max.min(by_ratio).min(EXPANSION_BYTES_MAX);
+        let cap = bytes_max.min(expansion_max(bytes.len()));
         match self {
             Codec::None if bytes.len() > bytes_max => Err(RecordError::TooLarge { bytes_max }),
             Codec::None => Ok(Cow::Borrowed(bytes)),

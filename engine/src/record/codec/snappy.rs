@@ -7,6 +7,10 @@
 //! length i32, raw block     again and again; a further magic may stand where a length would (concatenated streams)
 //! ```
 
+use std::io::{self, Read};
+
+use bytes::{Buf, Bytes};
+
 use super::Codec;
 use crate::record::error::RecordError;
 
@@ -58,18 +62,117 @@ fn append_block(block: &[u8], out: &mut Vec<u8>, cap: usize) -> Result<(), Recor
     Ok(())
 }
 
-pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(FRAME_HEADER_BYTES + bytes.len() / 2);
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&VERSIONS);
-    let mut encoder = snap::raw::Encoder::new();
-    for block in bytes.chunks(BLOCK_BYTES) {
-        let length_at = out.len();
-        let start = length_at + 4;
-        out.resize(start + snap::raw::max_compress_len(block.len()), 0);
-        let written = encoder.compress(block, &mut out[start..]).ok()?;
-        out.truncate(start + written);
-        out[length_at..start].copy_from_slice(&(written as u32).to_be_bytes());
+/// Reads block by block. A raw batch is one block, whole in memory; `RATIO_MAX` bounds it.
+pub(super) struct Reader {
+    rest: Bytes,
+    framed: bool,
+    block: Vec<u8>,
+    read: usize,
+    /// Of one block.
+    cap: usize,
+}
+
+impl Reader {
+    pub(super) fn new(mut bytes: Bytes, cap: usize) -> Reader {
+        let framed = take_frame_header(&mut bytes);
+        Reader { rest: bytes, framed, block: Vec::new(), read: 0, cap }
     }
-    Some(out)
+
+    fn next_block(&mut self) -> Result<(), RecordError> {
+        let block = if self.framed {
+            while take_frame_header(&mut self.rest) {}
+            if self.rest.is_empty() {
+                return Ok(());
+            }
+            let length = self.rest.try_get_u32().map_err(|_| BAD)? as usize;
+            if length > self.rest.len() {
+                return Err(BAD);
+            }
+            self.rest.split_to(length)
+        } else {
+            std::mem::take(&mut self.rest)
+        };
+        self.read = 0;
+        self.block.clear();
+        append_block(&block, &mut self.block, self.cap)
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.block.len() {
+            if self.rest.is_empty() {
+                return Ok(0);
+            }
+            self.next_block().map_err(io::Error::other)?;
+        }
+        let count = out.len().min(self.block.len() - self.read);
+        out[..count].copy_from_slice(&self.block[self.read..self.read + count]);
+        self.read += count;
+        Ok(count)
+    }
+}
+
+fn take_frame_header(bytes: &mut Bytes) -> bool {
+    let framed = strip_frame_header(bytes).is_some();
+    if framed {
+        bytes.advance(FRAME_HEADER_BYTES);
+    }
+    framed
+}
+
+pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = Encoder::default();
+    encoder.write(bytes)?;
+    encoder.finish()
+}
+
+/// Writes Xerial's framing, one block for every `BLOCK_BYTES`.
+pub(in crate::record) struct Encoder {
+    out: Vec<u8>,
+    /// Less than a block, not written yet.
+    held: Vec<u8>,
+    snappy: snap::raw::Encoder,
+}
+
+impl Default for Encoder {
+    fn default() -> Encoder {
+        let out = [MAGIC.as_slice(), VERSIONS.as_slice()].concat();
+        Encoder { out, held: Vec::new(), snappy: snap::raw::Encoder::new() }
+    }
+}
+
+impl Encoder {
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Option<()> {
+        while self.held.len() + bytes.len() >= BLOCK_BYTES {
+            let (now, later) = bytes.split_at(BLOCK_BYTES - self.held.len());
+            self.held.extend_from_slice(now);
+            self.emit()?;
+            bytes = later;
+        }
+        self.held.extend_from_slice(bytes);
+        Some(())
+    }
+
+    pub(super) fn written(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+        if !self.held.is_empty() {
+            self.emit()?;
+        }
+        Some(self.out)
+    }
+
+    fn emit(&mut self) -> Option<()> {
+        let length_at = self.out.len();
+        let start = length_at + 4;
+        self.out.resize(start + snap::raw::max_compress_len(self.held.len()), 0);
+        let written = self.snappy.compress(&self.held, &mut self.out[start..]).ok()?;
+        self.out.truncate(start + written);
+        self.out[length_at..start].copy_from_slice(&(written as u32).to_be_bytes());
+        self.held.clear();
+        Some(())
+    }
 }

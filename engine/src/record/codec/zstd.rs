@@ -1,5 +1,10 @@
 //! Zstandard (RFC 8878).
 
+use std::io::{self, Cursor, Read};
+
+use bytes::Bytes;
+use zstd::stream::write::Encoder;
+
 use super::{Codec, read_capped};
 use crate::record::error::RecordError;
 
@@ -16,4 +21,14 @@ pub(super) fn decompress(bytes: &[u8], cap: usize) -> Result<Vec<u8>, RecordErro
 
 pub(super) fn compress(bytes: &[u8], level: Option<i32>) -> Option<Vec<u8>> {
     zstd::bulk::compress(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)).ok()
+}
+
+pub(super) fn encoder(level: Option<i32>) -> io::Result<Encoder<'static, Vec<u8>>> {
+    Encoder::new(Vec::new(), level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL))
+}
+
+pub(super) fn reader(bytes: Bytes) -> io::Result<impl Read + Send> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(Cursor::new(bytes))?;
+    decoder.window_log_max(WINDOW_LOG_MAX)?;
+    Ok(decoder)
 }
