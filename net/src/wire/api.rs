@@ -60,6 +60,8 @@ apis! {
     CreatePartitions = 37, 0..=3, flexible 2;
     IncrementalAlterConfigs = 44, 0..=1, flexible 1;
     DescribeCluster = 60, 0..=2, flexible 0;
+    ConsumerGroupHeartbeat = 68, 0..=1, flexible 0;
+    ConsumerGroupDescribe = 69, 0..=1, flexible 0;
     DescribeTopicPartitions = 75, 0..=0, flexible 0;
 }
 

@@ -32,6 +32,8 @@ macro_rules! for_each_api {
     ($visit:ident) => {
         $visit!(alter_configs, AlterConfigsRequest, AlterConfigsResponse);
         $visit!(api_versions, ApiVersionsRequest, ApiVersionsResponse);
+        $visit!(consumer_group_describe, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse);
+        $visit!(consumer_group_heartbeat, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse);
         $visit!(create_partitions, CreatePartitionsRequest, CreatePartitionsResponse);
         $visit!(create_topics, CreateTopicsRequest, CreateTopicsResponse);
         $visit!(delete_records, DeleteRecordsRequest, DeleteRecordsResponse);
