@@ -123,6 +123,7 @@ broker_config! {
     offsets_topic_replication_factor: Option<i16> = given("offsets.topic.replication.factor"),
     offsets_topic_segment_bytes: u32 = required("offsets.topic.segment.bytes"),
     offsets_retention_minutes: u64 = required("offsets.retention.minutes"),
+    offsets_retention_check_interval_ms: u64 = required("offsets.retention.check.interval.ms"),
     offset_metadata_bytes_max: usize = required("offset.metadata.max.bytes"),
     transaction_topic_partitions: i32 = required("transaction.state.log.num.partitions"),
     /// `None` until it is set: as many as there are brokers, at most 3.

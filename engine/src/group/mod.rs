@@ -1,5 +1,25 @@
-//! Group coordinators: who is in a group, who reads what, and how far they are. Machines; on the core that owns the
-//! group's partition of `__consumer_offsets`. Pure: time and random ids are arguments, records and replies the result.
+//! Group coordinators: who is in a group, who reads what, and how far they are. One machine per core, for the groups whose
+//! partition of `__consumer_offsets` the core owns. Pure: time and random ids are arguments, answers, records and alarms the
+//! result (`effects`).
+//!
+//! What must survive is a record (`record`) and is changed by `Groups::apply` alone, live and at replay: a request proposes
+//! records, and when they are on their way into the log they are accepted. Who is joining, waiting or silent is not stored.
 
+pub mod classic;
+pub mod config;
 pub mod consumer;
+pub mod effects;
+mod groups;
+mod inventory;
+pub mod kind;
+pub mod limits;
+mod membership;
+pub mod offsets;
+mod positions;
 pub mod record;
+pub mod request;
+mod storage;
+pub mod timers;
+pub mod walk;
+
+pub use groups::{Groups, Home, partition_of};

@@ -1,0 +1,77 @@
+//! A member of a classic group, and the requests of its that wait. Plain state; changed by its group.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::group::limits::MAP_ENTRY_BYTES;
+use crate::group::request::{Caller, Client, DescribedMember, JoinedMember, Protocol};
+use crate::group::timers::{Due, MemberId};
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub id: MemberId,
+    /// A static member's (KIP-345).
+    pub instance: Option<Arc<str>>,
+    pub client: Client,
+    pub rebalance_timeout_ms: u64,
+    pub session_timeout_ms: u64,
+    /// The preferred first, each name once.
+    pub protocols: Vec<Protocol>,
+    pub assignment: Bytes,
+    /// Its JoinGroup waits for the others.
+    pub join: Option<Caller>,
+    /// Its SyncGroup waits for the leader.
+    pub sync: Option<Caller>,
+    /// It has not seen a generation yet: a silence counts although it waits, so that a client that is gone does not stay.
+    pub is_new: bool,
+    pub session: Due,
+}
+
+impl Member {
+    pub fn is_static(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// The client need not be heard from while it waits for an answer.
+    pub fn is_excused(&self) -> bool {
+        !self.is_new && (self.join.is_some() || self.sync.is_some())
+    }
+
+    pub fn metadata(&self, protocol: &str) -> Option<&Bytes> {
+        self.protocols.iter().find(|known| &*known.name == protocol).map(|known| &known.metadata)
+    }
+
+    pub fn shown_to_leader(&self, protocol: Option<&str>) -> JoinedMember {
+        let metadata = protocol.and_then(|protocol| self.metadata(protocol)).cloned().unwrap_or_default();
+        JoinedMember { id: self.id.clone(), instance: self.instance.clone(), metadata }
+    }
+
+    pub fn describe(&self, protocol: Option<&str>) -> DescribedMember {
+        DescribedMember {
+            id: self.id.clone(),
+            instance: self.instance.clone(),
+            client: self.client.clone(),
+            metadata: protocol.and_then(|protocol| self.metadata(protocol)).cloned().unwrap_or_default(),
+            assignment: self.assignment.clone(),
+        }
+    }
+
+    /// Memory that it holds, roughly.
+    pub fn bytes(&self) -> usize {
+        let instance = self.instance.as_ref().map_or(0, |instance| 2 * (instance.len() + MAP_ENTRY_BYTES));
+        let protocols: usize = self
+            .protocols
+            .iter()
+            .map(|protocol| size_of::<Protocol>() + protocol.name.len() + protocol.metadata.len())
+            .sum();
+        size_of::<Member>()
+            + MAP_ENTRY_BYTES
+            + self.id.len()
+            + instance
+            + self.client.id.len()
+            + self.client.host.len()
+            + protocols
+            + self.assignment.len()
+    }
+}

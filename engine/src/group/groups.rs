@@ -1,0 +1,183 @@
+//! All groups of one core: finds the group of a request, keeps the order of time and the count of memory.
+
+use std::collections::BTreeMap;
+
+use super::classic::Turn;
+use super::config::GroupConfig;
+use super::effects::Effects;
+use super::kind::Kind;
+use super::limits::{ALARMS_PER_TURN, MAP_ENTRY_BYTES};
+use super::offsets::{Offsets, Room};
+use super::request::{Caller, Reply, Request};
+use super::timers::{GroupId, Timers};
+use super::walk::Walks;
+use crate::base::{Deadline, Now, PartitionIndex};
+use crate::error::ErrorCode;
+
+/// Where a group is coordinated: the partition, if it is this core's and loaded.
+pub type Home<'a> = &'a dyn Fn(&str) -> Result<PartitionIndex, ErrorCode>;
+
+/// The partition of `__consumer_offsets` that keeps a group: Java's `String.hashCode`, without its sign, modulo their number.
+pub fn partition_of(group: &str, partitions: i32) -> PartitionIndex {
+    let hash =
+        group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    // Kafka's Utils.abs: the smallest number becomes 0.
+    let hash = hash.checked_abs().unwrap_or(0);
+    PartitionIndex(hash % partitions.max(1))
+}
+
+#[derive(Debug)]
+pub struct Group {
+    pub partition: PartitionIndex,
+    pub kind: Kind,
+    pub offsets: Offsets,
+    /// The log knows of it: it goes by a tombstone only.
+    pub is_stored: bool,
+}
+
+impl Group {
+    pub(super) fn classic(partition: PartitionIndex) -> Group {
+        let kind = Kind::Classic(Box::default());
+        Group { partition, kind, offsets: Offsets::default(), is_stored: false }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Group>() + MAP_ENTRY_BYTES + self.kind.bytes() + self.offsets.bytes()
+    }
+}
+
+#[derive(Debug)]
+pub struct Groups {
+    pub(super) config: GroupConfig,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    timers: Timers,
+    pub(super) walks: Walks,
+    pub(super) bytes: usize,
+}
+
+impl Groups {
+    pub fn new(config: GroupConfig) -> Groups {
+        Groups {
+            config,
+            groups: BTreeMap::new(),
+            timers: Timers::default(),
+            walks: Walks::default(),
+            bytes: 0,
+        }
+    }
+
+    pub fn config(&self) -> &GroupConfig {
+        &self.config
+    }
+
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Memory that they hold, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn group(&self, id: &str) -> Option<&Group> {
+        self.groups.get(id)
+    }
+
+    /// In the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&GroupId, &Group)> {
+        self.groups.iter()
+    }
+
+    pub(super) fn room(&self) -> Room {
+        if self.bytes < self.config.bytes_max { Room::Free } else { Room::Full }
+    }
+
+    pub fn handle(&mut self, now: Now, caller: Caller, request: Request, home: Home<'_>) -> Effects {
+        let mut effects = Effects::default();
+        match request {
+            Request::Join(join) => self.join(now, caller, join, home, &mut effects),
+            Request::Sync(sync) => self.sync(now, caller, sync, home, &mut effects),
+            Request::Heartbeat(heartbeat) => {
+                let code = self.heartbeat(now, &heartbeat, home);
+                effects.reply(caller, Reply::Heartbeat(code));
+            }
+            Request::Leave(leave) => self.leave(now, caller, leave, home, &mut effects),
+            Request::Commit(commit) => self.commit(now, caller, commit, home, &mut effects),
+            Request::FetchOffsets(wanted) => self.fetch_offsets(caller, wanted, home, &mut effects),
+            Request::DeleteOffsets(doomed) => self.delete_offsets(caller, doomed, home, &mut effects),
+            Request::Describe(groups) => {
+                let described = groups.into_iter().map(|group| self.describe(group, home)).collect();
+                effects.reply(caller, Reply::Described(described));
+            }
+            Request::List(filter) => effects.reply(caller, Reply::Listed(self.list(&filter))),
+            Request::Delete(groups) => self.delete(caller, groups, home, &mut effects),
+        }
+        effects
+    }
+
+    /// Lets a group work, then carries out what it wants of the clock, and counts its memory.
+    pub(super) fn with_group<T>(
+        &mut self,
+        now: Now,
+        id: &str,
+        effects: &mut Effects,
+        work: impl FnOnce(&mut Group, &mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        let (key, _) = self.groups.get_key_value(id)?;
+        let key = key.clone();
+        let group = self.groups.get_mut(id)?;
+        let before = group.bytes();
+        let partition = group.partition;
+        let mut turn = Turn { now, config: &self.config, id: &key, partition, effects };
+        let result = work(group, &mut turn);
+        let after = group.bytes();
+        let forget = !group.is_stored && group.offsets.is_empty() && group.kind.is_trivial();
+        self.bytes = self.bytes - before + after;
+        self.timers.change(&key, std::mem::take(&mut effects.timers));
+        if forget && effects.proposals.is_empty() {
+            self.forget(&key);
+        }
+        Some(result)
+    }
+
+    pub(super) fn forget(&mut self, id: &str) {
+        if let Some((key, group)) = self.groups.remove_entry(id) {
+            self.bytes -= group.bytes() + key.len();
+        }
+    }
+
+    pub(super) fn create(&mut self, id: &str, group: Group) {
+        self.bytes += group.bytes() + id.len();
+        self.groups.insert(id.into(), group);
+    }
+
+    /// The group, if there is one and it is coordinated here.
+    pub(super) fn find(&self, id: &str, home: Home<'_>) -> Result<&Group, ErrorCode> {
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        home(id)?;
+        self.groups.get(id).ok_or(ErrorCode::GroupIdNotFound)
+    }
+
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// The next alarm that has rung; none: nothing is due. At most `ALARMS_PER_TURN` are wanted of one turn.
+    pub fn ring(&mut self, now: Now) -> Option<Effects> {
+        let (id, alarm) = self.timers.ring(now)?;
+        let mut effects = Effects::default();
+        self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+            Kind::Classic(group) => group.ring(turn, alarm),
+        });
+        Some(effects)
+    }
+
+    /// What one turn may ring.
+    pub const ALARMS_PER_TURN: usize = ALARMS_PER_TURN;
+}

@@ -1,0 +1,124 @@
+//! The kinds of groups, and what the coordinator asks of each: the place where another kind plugs in.
+
+use super::classic::{ClassicGroup, Phase};
+use super::offsets::Clock;
+use super::record::GroupRecord;
+use super::request::{Commit, Described, Listed};
+use super::timers::GroupId;
+use crate::error::ErrorCode;
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Classic(Box<ClassicGroup>),
+}
+
+impl Kind {
+    /// As ListGroups' filter spells it, in lower case.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Classic(_) => "classic",
+        }
+    }
+
+    pub fn state(&self) -> &'static str {
+        match self {
+            Kind::Classic(group) => group.phase().name(),
+        }
+    }
+
+    /// It has no members.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Kind::Classic(group) => group.is_empty(),
+        }
+    }
+
+    /// Without offsets there is nothing to keep of it, unless it is stored.
+    pub fn is_trivial(&self) -> bool {
+        match self {
+            Kind::Classic(group) => group.is_trivial(),
+        }
+    }
+
+    /// Memory that it holds, roughly.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Kind::Classic(group) => group.bytes(),
+        }
+    }
+
+    pub fn listed(&self, id: &GroupId) -> Listed {
+        match self {
+            Kind::Classic(group) => group.listed(id),
+        }
+    }
+
+    /// For DescribeGroups, which knows classic groups.
+    pub fn describe(&self, id: String) -> Described {
+        match self {
+            Kind::Classic(group) => group.describe(id),
+        }
+    }
+
+    pub fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        match self {
+            Kind::Classic(group) => {
+                group.check_commit(&commit.member, commit.instance.as_deref(), commit.generation)
+            }
+        }
+    }
+
+    /// Whether a member of a KIP-848 group may see the offsets; everybody else may.
+    pub fn check_fetch(&self, _member: Option<&str>, _member_epoch: i32) -> Result<(), ErrorCode> {
+        match self {
+            Kind::Classic(_) => Ok(()),
+        }
+    }
+
+    pub fn check_delete_offsets(&self) -> Result<(), ErrorCode> {
+        match self {
+            Kind::Classic(group) if group.is_empty() || group.speaks_consumer() => Ok(()),
+            Kind::Classic(_) => Err(ErrorCode::NonEmptyGroup),
+        }
+    }
+
+    pub fn check_delete(&self) -> Result<(), ErrorCode> {
+        if self.is_empty() { Ok(()) } else { Err(ErrorCode::NonEmptyGroup) }
+    }
+
+    /// A member reads this topic, as far as is known.
+    pub fn is_subscribed(&self, topic: &str) -> bool {
+        match self {
+            Kind::Classic(group) => group.is_subscribed(topic),
+        }
+    }
+
+    /// How its offsets age.
+    pub fn clock(&self) -> Clock {
+        match self {
+            Kind::Classic(group) => match (group.protocol_type(), group.phase()) {
+                (None, _) => Clock::SinceCommit,
+                (Some(_), Phase::Empty) if group.since().0 >= 0 => Clock::Since(group.since()),
+                (Some(_), Phase::Empty) => Clock::SinceCommit,
+                (Some(_), Phase::Stable) if group.speaks_consumer() && group.has_subscription() => {
+                    Clock::SinceCommit
+                }
+                (Some(_), _) => Clock::Stopped,
+            },
+        }
+    }
+
+    /// What removes it from the log; its offsets go before it.
+    pub fn tombstones(&self, id: &str) -> Vec<GroupRecord> {
+        match self {
+            Kind::Classic(_) => vec![GroupRecord::GroupMetadata(id.to_owned(), None)],
+        }
+    }
+
+    /// This core coordinates it no more.
+    pub fn abandon(&mut self, turn: &mut super::classic::Turn<'_>, error: ErrorCode) {
+        match self {
+            Kind::Classic(group) => group.abandon(turn, error),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Requests of members: finds the group, or makes it, and lets it decide.
+
+use super::classic::ClassicGroup;
+use super::effects::Effects;
+use super::groups::{Group, Groups, Home};
+use super::kind::Kind;
+use super::offsets::Room;
+use super::request::{Caller, Heartbeat, Join, Joined, Leave, Left, Reply, Sync, Synced};
+use crate::base::Now;
+use crate::error::ErrorCode;
+
+impl Groups {
+    pub(super) fn join(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        join: Join,
+        home: Home<'_>,
+        effects: &mut Effects,
+    ) {
+        let mut refuse = |member: &str, error| {
+            effects.reply(caller, Reply::Joined(Joined::refused(member, error)));
+        };
+        if join.group.is_empty() {
+            return refuse(&join.member, ErrorCode::InvalidGroupId);
+        }
+        if !self.config.allows_session(join.session_timeout_ms) {
+            return refuse(&join.member, ErrorCode::InvalidSessionTimeout);
+        }
+        let partition = match home(&join.group) {
+            Ok(partition) => partition,
+            Err(error) => return refuse(&join.member, error),
+        };
+        let is_known = self.groups.contains_key(&*join.group);
+        if !is_known && !join.member.is_empty() {
+            return refuse(&join.member, ErrorCode::UnknownMemberId);
+        }
+        // A member that is known may always come back.
+        if join.member.is_empty() && self.room() == Room::Full {
+            return refuse(&join.member, ErrorCode::CoordinatorNotAvailable);
+        }
+        let id = join.group.clone();
+        if !is_known {
+            let mut group = Group::classic(partition);
+            group.kind = Kind::Classic(Box::new(ClassicGroup::new(now)));
+            self.create(&id, group);
+        }
+        self.with_group(now, &id, effects, |group, turn| match &mut group.kind {
+            Kind::Classic(group) => group.join(turn, caller, join),
+        });
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        sync: Sync,
+        home: Home<'_>,
+        effects: &mut Effects,
+    ) {
+        let refusal = match self.find(&sync.group, home) {
+            Ok(_) => None,
+            Err(ErrorCode::GroupIdNotFound) => Some(ErrorCode::UnknownMemberId),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refusal {
+            effects.reply(caller, Reply::Synced(Synced::refused(error)));
+            return;
+        }
+        let id = sync.group.clone();
+        self.with_group(now, &id, effects, |group, turn| match &mut group.kind {
+            Kind::Classic(group) => group.sync(turn, caller, sync),
+        });
+    }
+
+    pub(super) fn heartbeat(&mut self, now: Now, heartbeat: &Heartbeat, home: Home<'_>) -> ErrorCode {
+        match self.find(&heartbeat.group, home) {
+            Ok(_) => {}
+            // The member is to go on: its group is on its way.
+            Err(ErrorCode::CoordinatorLoadInProgress) => return ErrorCode::None,
+            Err(ErrorCode::GroupIdNotFound) => return ErrorCode::UnknownMemberId,
+            Err(error) => return error,
+        }
+        let mut effects = Effects::default();
+        let code =
+            self.with_group(now, &heartbeat.group, &mut effects, |group, turn| match &mut group.kind {
+                Kind::Classic(group) => group.heartbeat(turn, heartbeat),
+            });
+        code.unwrap_or(ErrorCode::UnknownMemberId)
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        leave: Leave,
+        home: Home<'_>,
+        effects: &mut Effects,
+    ) {
+        let refusal = match self.find(&leave.group, home) {
+            Ok(_) => None,
+            Err(ErrorCode::GroupIdNotFound) => {
+                let members = leave.members.iter().map(|_| ErrorCode::UnknownMemberId).collect();
+                Some(Left { error: ErrorCode::None, members })
+            }
+            Err(error) => Some(Left { error, members: Vec::new() }),
+        };
+        if let Some(left) = refusal {
+            effects.reply(caller, Reply::Left(left));
+            return;
+        }
+        self.with_group(now, &leave.group, effects, |group, turn| match &mut group.kind {
+            Kind::Classic(group) => group.leave(turn, caller, &leave),
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! What is stored of groups: proposals become changes here and nowhere else, and a partition's groups come and go.
+
+use super::effects::{Effects, Proposal, Then};
+use super::groups::{Group, Groups};
+use super::kind::Kind;
+use super::record::{GroupMetadataValue, GroupRecord};
+use super::request::{Caller, Joined, Reply};
+use super::timers::GroupId;
+use crate::base::{Now, PartitionIndex};
+use crate::error::ErrorCode;
+
+impl Groups {
+    /// The records are on their way into the log: they count from now on. The answers are for when they are durable.
+    pub fn accept(&mut self, now: Now, proposal: Proposal) -> (Vec<(Caller, Reply)>, Effects) {
+        let Proposal { partition, records, mut replies, then } = proposal;
+        let mut effects = Effects::default();
+        if let Then::Replaced(replacement) = then {
+            let id = replacement.group.clone();
+            let reply = self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+                Kind::Classic(group) => group.replaced(turn, *replacement),
+            });
+            self.apply_all(partition, &records);
+            replies.extend(reply);
+            return (replies, effects);
+        }
+        self.apply_all(partition, &records);
+        if let Then::Assigned { group: id, generation } = then {
+            let waiting = self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+                Kind::Classic(group) if group.generation() == generation => group.assigned(turn),
+                Kind::Classic(_) => Vec::new(),
+            });
+            replies.extend(waiting.into_iter().flatten());
+        }
+        (replies, effects)
+    }
+
+    /// The records cannot be appended; nothing of them counts.
+    pub fn reject(&mut self, now: Now, proposal: Proposal, error: ErrorCode) -> Effects {
+        let mut effects = Effects::default();
+        for (caller, reply) in proposal.replies {
+            effects.reply(caller, reply.refused(error));
+        }
+        match proposal.then {
+            Then::Nothing => {}
+            Then::Assigned { group: id, .. } => {
+                self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+                    Kind::Classic(group) => group.not_assigned(turn, error),
+                });
+            }
+            Then::Replaced(replacement) => {
+                effects.reply(replacement.caller, Reply::Joined(Joined::refused("", error)));
+            }
+        }
+        effects
+    }
+
+    fn apply_all(&mut self, partition: PartitionIndex, records: &[GroupRecord]) {
+        for record in records {
+            self.apply(partition, record);
+        }
+    }
+
+    /// The only change of what is stored, live and at replay.
+    pub fn apply(&mut self, partition: PartitionIndex, record: &GroupRecord) {
+        match record {
+            GroupRecord::OffsetCommit(key, Some(value)) => {
+                self.change(partition, &key.group, |group| group.offsets.put(key, value));
+            }
+            GroupRecord::OffsetCommit(key, None) => {
+                self.change_known(&key.group, |group| group.offsets.remove(key));
+            }
+            GroupRecord::GroupMetadata(id, Some(value)) => self.install(partition, id, value),
+            GroupRecord::GroupMetadata(id, None) => self.remove(id),
+            GroupRecord::ConsumerGroupMetadata(..)
+            | GroupRecord::ConsumerGroupPartitionMetadata(..)
+            | GroupRecord::ConsumerGroupMemberMetadata(..)
+            | GroupRecord::ConsumerGroupTargetAssignmentMetadata(..)
+            | GroupRecord::ConsumerGroupTargetAssignmentMember(..)
+            | GroupRecord::ConsumerGroupCurrentMemberAssignment(..)
+            | GroupRecord::ConsumerGroupRegularExpression(..) => {}
+        }
+    }
+
+    fn install(&mut self, partition: PartitionIndex, id: &str, value: &GroupMetadataValue) {
+        self.change(partition, id, |group| match &mut group.kind {
+            Kind::Classic(group) => group.install(value),
+        });
+    }
+
+    /// The group is gone; offsets that were not deleted before are a simple group's.
+    fn remove(&mut self, id: &str) {
+        self.change_known(id, |group| {
+            group.kind = Kind::Classic(Box::default());
+            group.is_stored = !group.offsets.is_empty();
+        });
+        if self.groups.get(id).is_some_and(|group| !group.is_stored) {
+            self.forget(id);
+        }
+    }
+
+    fn change(&mut self, partition: PartitionIndex, id: &str, change: impl FnOnce(&mut Group)) {
+        if !self.groups.contains_key(id) {
+            self.create(id, Group::classic(partition));
+        }
+        self.change_known(id, |group| {
+            group.is_stored = true;
+            change(group);
+        });
+    }
+
+    fn change_known(&mut self, id: &str, change: impl FnOnce(&mut Group)) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        let before = group.bytes();
+        change(group);
+        self.bytes = self.bytes - before + group.bytes();
+    }
+
+    /// A partition has been replayed: its groups are at work.
+    pub fn loaded(&mut self, now: Now, partition: PartitionIndex) -> Effects {
+        let mut effects = Effects::default();
+        for id in self.of_partition(partition) {
+            self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+                Kind::Classic(group) => group.loaded(turn),
+            });
+        }
+        effects
+    }
+
+    /// A partition is not this core's any more, or must be replayed: its groups are forgotten, whoever waits is told.
+    pub fn unload(&mut self, now: Now, partition: PartitionIndex, error: ErrorCode) -> Effects {
+        let mut effects = Effects::default();
+        for id in self.of_partition(partition) {
+            self.with_group(now, &id, &mut effects, |group, turn| group.kind.abandon(turn, error));
+            self.forget(&id);
+        }
+        effects
+    }
+
+    fn of_partition(&self, partition: PartitionIndex) -> Vec<GroupId> {
+        let here = self.groups.iter().filter(|(_, group)| group.partition == partition);
+        here.map(|(id, _)| id.clone()).collect()
+    }
+}
