@@ -85,6 +85,7 @@ impl Plan {
             extent_bytes,
             extents: random.usize(3..=4),
             staged_bytes: 16 << 10,
+            groups_bytes: 1 << 20,
         }
     }
 

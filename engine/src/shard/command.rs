@@ -11,6 +11,7 @@ use crate::{
     base::{CoreId, Deadline, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition},
     controller::{Image, Instruction, Outcome},
     error::ErrorCode,
+    group,
     metrics::Figures,
     record::RecordFault,
     shard::measure::Traffic,
@@ -38,6 +39,8 @@ pub enum Command {
     /// What this core has counted.
     Measure,
     MeasurePartitions(PartitionPage),
+    /// For the coordinator of the groups that it names; a JoinGroup is answered when the members have come.
+    Group(group::request::Request),
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ pub enum Reply {
     Measured(Box<Figures>),
     /// Fewer than asked for: there are no more.
     PartitionsMeasured(Vec<PartitionFigures>),
+    Group(group::request::Reply),
 }
 
 /// When a produce request is answered (`acks`).

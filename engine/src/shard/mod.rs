@@ -15,6 +15,7 @@ mod deletion;
 mod entry_search;
 mod fetch;
 mod flush;
+pub mod group;
 pub mod inspect;
 mod leftovers;
 pub mod measure;
@@ -54,6 +55,7 @@ use commit::Commit;
 use control::Control;
 use deletion::Deletions;
 use fetch::Fetches;
+use group::Coordinator;
 use measure::Measures;
 use offsets::OffsetJobs;
 use partition::Slot;
@@ -122,6 +124,7 @@ pub struct Shard {
     retirements: Retirements,
     control: Control,
     measures: Measures,
+    coordinator: Coordinator,
     /// Publications not confirmed yet: deletions under way.
     unconfirmed: publish::Unconfirmed,
     purposes: BTreeMap<OpId, (Purpose, Option<Slot>)>,
@@ -160,6 +163,7 @@ impl Shard {
             Command::Control(instruction) => self.control(now, call, instruction),
             Command::Measure => self.measure(call),
             Command::MeasurePartitions(page) => self.measure_partitions(call, page),
+            Command::Group(request) => self.group(now, call, request),
         }
     }
 
@@ -215,6 +219,7 @@ impl Shard {
         self.remove_retired(now);
         self.advance_control(now);
         self.resume_opening(now);
+        self.advance_groups(now);
         self.group_commit();
         self.resume_stalled(now);
         self.group_commit();
@@ -242,8 +247,12 @@ impl Shard {
 
     /// When a turn is due at the latest.
     pub fn next_deadline(&self) -> Option<Deadline> {
-        let deadlines =
-            [self.watches.next_deadline(), self.checkpoint.next_deadline(), self.retirements.next_deadline()];
+        let deadlines = [
+            self.watches.next_deadline(),
+            self.checkpoint.next_deadline(),
+            self.retirements.next_deadline(),
+            self.coordinator.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -270,6 +279,11 @@ impl Shard {
             .map(|partition| (partition.id, partition.live.start(), partition.visible, partition.live.next()))
     }
 
+    /// The groups that this core coordinates, for observers.
+    pub fn groups(&self) -> &crate::group::Groups {
+        self.coordinator.groups()
+    }
+
     fn fail(&mut self, sentence: String) {
         tracing::error!(core = self.config.core.0, "{sentence}");
         self.failure.get_or_insert(sentence);
@@ -278,6 +292,9 @@ impl Shard {
     fn reply(&mut self, call: CallId, reply: Reply) {
         if call == self.control.append_call() {
             self.control_appended(reply);
+        } else if call.origin == group::INTERNAL {
+            self.coordinator.answer(call.number, reply);
+            self.wake = true;
         } else if call.origin == self.config.core {
             self.replies.push((call, reply));
         } else {

@@ -39,6 +39,7 @@ impl Shard {
     pub(super) fn apply_publication(&mut self, now: Now, publication: Publication) {
         let offset = publication.image.offset();
         let before = std::mem::replace(&mut self.image, publication.image);
+        self.coordinator.topics_changed(&before, &self.image, &publication.changed);
         match publication.changed {
             Changed::Topics(topics) => {
                 for topic in topics.iter() {

@@ -47,6 +47,8 @@ pub struct Budget {
     pub extents: usize,
     /// Batches taken but not yet in a group; beyond it producers wait.
     pub staged_bytes: u64,
+    /// Members and offsets of the groups that the core coordinates.
+    pub groups_bytes: u64,
 }
 
 impl Budget {
@@ -61,6 +63,7 @@ impl Budget {
             extent_bytes: extent,
             extents: extents.max(limits::EXTENTS_MIN),
             staged_bytes: (memory_bytes / 16).max(limits::GROUP_BYTES_MAX as u64),
+            groups_bytes: memory_bytes / 8,
         }
     }
 }
