@@ -83,7 +83,7 @@ impl Reading {
             Purpose::Arrival => At::Latest,
         };
         for partition in self.route.partitions.clone() {
-            let request = list_offsets_request(&self.route.topic.name, partition, at, 20_000);
+            let request = list_offsets_request(&self.route.topic.name, &[partition], at, 20_000);
             let answer = self.route.connection.call::<ListOffsetsRequest>(&request)?;
             let found = answer.topics.first().and_then(|topic| topic.partitions.first());
             let first = found.map_or(0, |found| found.offset);

@@ -1,17 +1,19 @@
 //! `corelog consume`: reads the partitions of a topic by offset and prints their records.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
 use engine::record::{Record, RecordError};
-use net::client::{At, AutoCreation, Client, Position, Wait};
+use net::client::{AutoCreation, Client, Position, Wait};
 
 use super::Connect;
 use super::failure::Failure;
+use super::format::{self, Format};
+use super::interrupt::Interrupt;
 use super::json::Object;
-use super::text::unescape;
-use super::time;
+use super::place::{self, Place};
+use super::progress::Progress;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -19,113 +21,76 @@ pub struct Arguments {
     /// Read this partition only; may be repeated [default: all]
     #[arg(short, long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partitions: Vec<i32>,
-    /// Where to begin: earliest, latest, an offset, -N for N records before the end, or @MS for the first record at that
-    /// time (milliseconds since 1970)
-    #[arg(short, long, value_name = "WHERE", default_value = "earliest", value_parser = start, allow_hyphen_values = true)]
-    offset: Start,
+    /// Where to begin: earliest, latest, an offset, -N for N records before the end, or @TIME for the first record at that
+    /// time (milliseconds since 1970, 2026-01-31T12:00:00Z, or -1h for an hour ago)
+    #[arg(short, long, alias = "from", value_name = "WHERE", default_value = "earliest", value_parser = place::parse, allow_hyphen_values = true)]
+    offset: Place,
+    /// Where to stop, before that record: as --offset, of what the log holds when reading begins
+    #[arg(long, value_name = "WHERE", value_parser = place::parse, allow_hyphen_values = true)]
+    to: Option<Place>,
     /// Stop after so many records
     #[arg(short, long, value_name = "N")]
     count: Option<u64>,
-    /// Stop at the end that the log has when reading begins
-    #[arg(short, long)]
+    /// Stop at the end that the log has when reading begins, as --to latest
+    #[arg(short, long, conflicts_with = "to")]
     exit: bool,
-    /// One JSON object a record
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
-    /// What to print of a record: %t topic, %p partition, %o offset, %T timestamp, %D date, %k key, %s value, %K and %S their
-    /// lengths (-1 for null), %h headers, %% a percent sign; \n, \t, \x00 and the like are understood
-    #[arg(short, long, value_name = "FORMAT", default_value = "%s\\n")]
-    format: String,
+    #[command(flatten)]
+    look: Look,
     #[command(flatten)]
     connect: Connect,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
-    At(At),
-    Offset(i64),
-    BeforeEnd(i64),
+/// How records are printed.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Look {
+    /// One JSON object a record
+    #[arg(long)]
+    json: bool,
+    /// Values as they are, with nothing between them
+    #[arg(long)]
+    raw: bool,
+    /// Keys and values in hexadecimal digits, a tab between them, a line a record
+    #[arg(long)]
+    hex: bool,
+    #[arg(short, long, value_name = "FORMAT", help = format::HELP)]
+    format: Option<String>,
 }
 
-fn start(text: &str) -> Result<Start, String> {
-    let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number >= 0);
-    let wrong = || "write earliest, latest, a number, -number, or @milliseconds".to_owned();
-    match text {
-        "earliest" | "beginning" => Ok(Start::At(At::Earliest)),
-        "latest" | "end" => Ok(Start::At(At::Latest)),
-        _ => match (text.strip_prefix('@'), text.strip_prefix('-')) {
-            (Some(time), _) => number(time).map(|ms| Start::At(At::Timestamp(ms))).ok_or_else(wrong),
-            (_, Some(count)) => number(count).map(Start::BeforeEnd).ok_or_else(wrong),
-            _ => number(text).map(Start::Offset).ok_or_else(wrong),
-        },
-    }
-}
-
-/// One piece of `--format`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Literal(Vec<u8>),
-    Topic,
-    Partition,
-    Offset,
-    Timestamp,
-    Date,
-    Key,
-    Value,
-    KeyLength,
-    ValueLength,
-    Headers,
-}
-
-fn parse_format(format: &str) -> Result<Vec<Piece>, String> {
-    let (mut pieces, mut literal, mut chars) = (Vec::new(), String::new(), format.chars());
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            literal.push(c);
-            // The character after a backslash belongs to it, whatever it is.
-            literal.extend((c == '\\').then(|| chars.next()).flatten());
-            continue;
-        }
-        let piece = match chars.next() {
-            Some('%') => {
-                literal.push('%');
-                continue;
-            }
-            Some('t') => Piece::Topic,
-            Some('p') => Piece::Partition,
-            Some('o') => Piece::Offset,
-            Some('T') => Piece::Timestamp,
-            Some('D') => Piece::Date,
-            Some('k') => Piece::Key,
-            Some('s') => Piece::Value,
-            Some('K') => Piece::KeyLength,
-            Some('S') => Piece::ValueLength,
-            Some('h') => Piece::Headers,
-            other => {
-                return Err(format!(
-                    "--format: %{} means nothing",
-                    other.map_or(String::new(), String::from)
-                ));
-            }
-        };
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(unescape(&std::mem::take(&mut literal))?));
-        }
-        pieces.push(piece);
-    }
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(unescape(&literal)?));
-    }
-    Ok(pieces)
-}
-
-enum Form {
-    Pieces(Vec<Piece>),
+pub enum Form {
+    Format(Format),
     Json,
 }
 
+impl Look {
+    pub fn form(&self) -> Result<Form, Failure> {
+        let format = match self {
+            Look { json: true, .. } => return Ok(Form::Json),
+            Look { raw: true, .. } => "%s",
+            Look { hex: true, .. } => "%k{hex}\\t%s{hex}\\n",
+            Look { format, .. } => format.as_deref().unwrap_or("%s\\n"),
+        };
+        Ok(Form::Format(Format::parse(format).map_err(Failure::Usage)?))
+    }
+}
+
+impl Form {
+    pub fn write(
+        &self,
+        topic: &str,
+        partition: i32,
+        record: &Record<'_>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match self {
+            Form::Json => writeln!(out, "{}", record_json(topic, partition, record)),
+            Form::Format(format) => format.write(topic, partition, record, out),
+        }
+    }
+}
+
 /// Why a walk through records ends early.
-enum Stop {
+pub enum Stop {
     CountReached,
     Failed(Failure),
 }
@@ -136,40 +101,63 @@ impl From<RecordError> for Stop {
     }
 }
 
-/// One partition's progress.
-struct Progress {
+impl Stop {
+    /// Says where a record could not be read.
+    pub fn near(self, topic: &str, partition: i32, offset: i64) -> Failure {
+        match self {
+            Stop::Failed(Failure::Failed(text)) => {
+                let near = format!("partition {partition} of {topic}, at or after offset {offset}");
+                Failure::Failed(format!("{near}: {text}"))
+            }
+            Stop::Failed(other) => other,
+            Stop::CountReached => Failure::Reported,
+        }
+    }
+}
+
+/// One partition's reading.
+struct Reading {
     next: i64,
-    /// Where `--exit` ends.
-    end: i64,
+    /// Where it ends; not where it is to be followed.
+    end: Option<i64>,
+}
+
+impl Reading {
+    fn goes_on(&self) -> bool {
+        self.end.is_none_or(|end| self.next < end)
+    }
 }
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
-    let form = match arguments.json {
-        true => Form::Json,
-        false => Form::Pieces(parse_format(&arguments.format).map_err(Failure::Usage)?),
-    };
+    let form = arguments.look.form()?;
+    let interrupt = Interrupt::listen()?;
     let mut client = arguments.connect.client()?;
-    let mut progress = begin(&mut client, arguments)?;
+    let mut readings = begin(&mut client, arguments)?;
+    let total = readings.values().map(|at| at.end.map(|end| (end - at.next).max(0) as u64)).sum();
+    let progress = progress(total, arguments.count);
     let mut left = arguments.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let wanted = progress.iter().filter(|(_, at)| !arguments.exit || at.next < at.end);
+        let wanted = readings.iter().filter(|(_, at)| at.goes_on());
         let position =
-            |(partition, at): (&i32, &Progress)| Position { partition: *partition, offset: at.next };
-        let positions: Vec<Position> = wanted.map(position).collect();
+            |(partition, at): (&i32, &Reading)| Position { partition: *partition, offset: at.next };
+        let mut positions: Vec<Position> = wanted.map(position).collect();
         if positions.is_empty() {
             break;
         }
-        let fetched = client.fetch(&arguments.topic, &positions, Wait::default())?;
-        for part in fetched {
-            let Some(at) = progress.get_mut(&part.partition) else { continue };
-            let end = if arguments.exit { at.end } else { i64::MAX };
+        // The first partitions of a request get the room: each fetch begins with another.
+        let turn = (left % positions.len() as u64) as usize;
+        positions.rotate_left(turn);
+        for part in client.fetch(&arguments.topic, &positions, Wait::default())? {
+            let Some(at) = readings.get_mut(&part.partition) else { continue };
+            let end = at.end.unwrap_or(i64::MAX);
             let read = part.read(at.next, |record| {
                 if left == 0 {
                     return Err(Stop::CountReached);
                 }
                 if record.offset.0 < end {
                     left -= 1;
-                    let written = write_record(&form, &arguments.topic, part.partition, record, out);
+                    progress.advance(1);
+                    let written = form.write(&arguments.topic, part.partition, record, out);
                     written.map_err(|error| Stop::Failed(error.into()))?;
                 }
                 Ok(())
@@ -177,84 +165,44 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             match read {
                 Ok(next) => at.next = next,
                 Err(Stop::CountReached) => break,
-                Err(Stop::Failed(failure)) => {
-                    let (topic, partition) = (&arguments.topic, part.partition);
-                    let near = format!("partition {partition} of {topic}, at or after offset {}", at.next);
-                    return Err(match failure {
-                        Failure::Failed(text) => Failure::Failed(format!("{near}: {text}")),
-                        other => other,
-                    });
-                }
+                Err(stop) => return Err(stop.near(&arguments.topic, part.partition, at.next)),
             }
         }
         // What has come is shown at once, not when the buffer is full.
         out.flush()?;
-    }
-    Ok(())
-}
-
-fn begin(client: &mut Client, arguments: &Arguments) -> Result<BTreeMap<i32, Progress>, Failure> {
-    let name = &arguments.topic;
-    let topic = client.topic(name, AutoCreation::Forbidden)?;
-    let all = || topic.partitions.iter().map(|partition| partition.index).collect();
-    let partitions = if arguments.partitions.is_empty() { all() } else { arguments.partitions.clone() };
-    let mut progress = BTreeMap::new();
-    for partition in partitions {
-        topic.partition(partition)?;
-        let end = client.list_offset(name, partition, At::Latest)?.offset;
-        let next = match arguments.offset {
-            Start::Offset(offset) => offset,
-            Start::At(At::Latest) => end,
-            // No record is that young: begin with the next one.
-            Start::At(at) => match client.list_offset(name, partition, at)?.offset {
-                ..0 => end,
-                offset => offset,
-            },
-            Start::BeforeEnd(count) => {
-                let first = client.list_offset(name, partition, At::Earliest)?.offset;
-                end.saturating_sub(count).max(first)
-            }
-        };
-        progress.insert(partition, Progress { next, end });
-    }
-    Ok(progress)
-}
-
-fn write_record(
-    form: &Form,
-    topic: &str,
-    partition: i32,
-    record: &Record<'_>,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    let pieces = match form {
-        Form::Json => return writeln!(out, "{}", record_json(topic, partition, record)),
-        Form::Pieces(pieces) => pieces,
-    };
-    let length = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
-    for piece in pieces {
-        match piece {
-            Piece::Literal(bytes) => out.write_all(bytes)?,
-            Piece::Topic => out.write_all(topic.as_bytes())?,
-            Piece::Partition => write!(out, "{partition}")?,
-            Piece::Offset => write!(out, "{}", record.offset)?,
-            Piece::Timestamp => write!(out, "{}", record.timestamp)?,
-            Piece::Date => out.write_all(time::shown(record.timestamp).as_bytes())?,
-            Piece::Key => out.write_all(record.key.unwrap_or_default())?,
-            Piece::Value => out.write_all(record.value.unwrap_or_default())?,
-            Piece::KeyLength => write!(out, "{}", length(record.key))?,
-            Piece::ValueLength => write!(out, "{}", length(record.value))?,
-            Piece::Headers => {
-                for (place, header) in record.headers.iter().enumerate() {
-                    out.write_all(if place > 0 { b"," } else { b"" })?;
-                    out.write_all(header.key)?;
-                    out.write_all(b"=")?;
-                    out.write_all(header.value.unwrap_or_default())?;
-                }
-            }
+        if let Some(signal) = interrupt.signal() {
+            return Err(Failure::Interrupted(signal));
         }
     }
     Ok(())
+}
+
+/// Not over records that go to the same terminal.
+pub fn progress(total: Option<u64>, count: Option<u64>) -> Progress {
+    match io::stdout().is_terminal() {
+        true => Progress::none(),
+        false => Progress::of_records(total.into_iter().chain(count).min()),
+    }
+}
+
+fn begin(client: &mut Client, arguments: &Arguments) -> Result<BTreeMap<i32, Reading>, Failure> {
+    let name = &arguments.topic;
+    let topic = client.topic(name, AutoCreation::Forbidden)?;
+    let partitions = match arguments.partitions.as_slice() {
+        [] => topic.partitions.iter().map(|partition| partition.index).collect(),
+        chosen => chosen.to_vec(),
+    };
+    for partition in &partitions {
+        topic.partition(*partition)?;
+    }
+    let to = arguments.to.or(arguments.exit.then_some(Place::Latest));
+    let ends = to.map(|place| place.resolve(client, name, &partitions)).transpose()?;
+    let begins = arguments.offset.resolve(client, name, &partitions)?;
+    let end = |partition| ends.as_ref().and_then(|ends| ends.get(partition).copied());
+    Ok(begins
+        .iter()
+        .map(|(partition, next)| (*partition, Reading { next: *next, end: end(partition) }))
+        .collect())
 }
 
 /// A record as an object; shared with `corelog log dump`.
@@ -272,32 +220,4 @@ pub fn record_json(topic: &str, partition: i32, record: &Record<'_>) -> String {
         .bytes("value", record.value)
         .array("headers", headers)
         .end()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_is_read_as_it_is_written() {
-        assert_eq!(start("earliest"), Ok(Start::At(At::Earliest)));
-        assert_eq!(start("7"), Ok(Start::Offset(7)));
-        assert_eq!(start("-7"), Ok(Start::BeforeEnd(7)));
-        assert_eq!(start("@7"), Ok(Start::At(At::Timestamp(7))));
-        for text in ["", "x", "--7", "@", "@-1", "1.5"] {
-            assert!(start(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_format_is_cut_into_pieces() {
-        let literal = |text: &str| Piece::Literal(text.as_bytes().to_vec());
-        assert_eq!(
-            parse_format("%k\\t%s\\n"),
-            Ok(vec![Piece::Key, literal("\t"), Piece::Value, literal("\n")])
-        );
-        assert_eq!(parse_format("100%%\\\\%o"), Ok(vec![literal("100%\\"), Piece::Offset]));
-        assert!(parse_format("%q").is_err());
-        assert!(parse_format("%").is_err());
-    }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use engine::record::RecordError;
 use net::client::ClientError;
+use nix::sys::signal::Signal;
 
 #[derive(Debug)]
 pub enum Failure {
@@ -16,6 +17,8 @@ pub enum Failure {
     Usage(String),
     /// Everything is said already.
     Reported,
+    /// A signal ended it, in good order.
+    Interrupted(Signal),
     /// Standard output is gone.
     Output(io::Error),
 }
@@ -25,6 +28,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Failed(text) | Failure::Usage(text) => f.write_str(text),
             Failure::Reported => f.write_str("damage was found"),
+            Failure::Interrupted(signal) => write!(f, "ended by {signal}"),
             Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
         }
     }
@@ -36,6 +40,8 @@ impl Failure {
             Failure::Failed(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Reported => return ExitCode::from(1),
+            // As shells have it; nobody needs to be told what they did.
+            Failure::Interrupted(signal) => return ExitCode::from(128 + *signal as u8),
             // The reader has seen enough.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Failure::Output(_) => 1,

@@ -1,9 +1,9 @@
-//! Lines of an input, read ahead on a thread of their own and handed over in chunks: whoever takes them never waits for
+//! Lines of one or more inputs, read ahead on a thread of their own and handed over in chunks: whoever takes them never waits for
 //! more while there is something, and what is read ahead is bounded.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -20,11 +20,14 @@ type Chunk = io::Result<Vec<u8>>;
 
 pub struct Lines {
     chunks: Receiver<Chunk>,
+    delimiter: u8,
+    /// Of all inputs, if they are files.
+    pub bytes: Option<u64>,
 }
 
 /// What waiting for lines gave.
 pub enum Next {
-    /// Whole lines, each with its line feed; at the end of the input the last may lack it.
+    /// Whole lines, each with its delimiter; at the end of an input the last may lack it.
     Chunk(Vec<u8>),
     /// Nothing came in time.
     Nothing,
@@ -32,26 +35,39 @@ pub enum Next {
 }
 
 impl Lines {
-    /// Of a file; of standard input without one, or for `-`.
-    pub fn open(file: Option<&Path>) -> Result<Lines, Failure> {
-        let input: Box<dyn Read + Send> = match file {
-            Some(path) if path != Path::new("-") => {
-                Box::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?)
+    /// Of files, one after the other; of standard input without any, or for `-`.
+    pub fn open(files: &[PathBuf], delimiter: u8) -> Result<Lines, Failure> {
+        let (mut inputs, mut bytes): (Vec<Box<dyn Read + Send>>, _) = (Vec::new(), Some(0));
+        for path in files {
+            if path.as_os_str() == "-" {
+                inputs.push(Box::new(io::stdin()));
+                bytes = None;
+                continue;
             }
-            _ => Box::new(io::stdin()),
-        };
-        Ok(Lines::of(input))
+            let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+            let size = file.metadata().ok().filter(fs::Metadata::is_file).map(|data| data.len());
+            bytes = bytes.zip(size).map(|(bytes, size)| bytes + size);
+            inputs.push(Box::new(file));
+        }
+        if files.is_empty() {
+            inputs.push(Box::new(io::stdin()));
+            bytes = None;
+        }
+        Ok(Lines { bytes, ..Lines::of(inputs, delimiter) })
     }
 
-    fn of(mut input: Box<dyn Read + Send>) -> Lines {
+    fn of(inputs: Vec<Box<dyn Read + Send>>, delimiter: u8) -> Lines {
         let (sender, chunks) = sync_channel(CHUNKS_MAX);
         // Not joined: when the taker is gone it may still be waiting for a line that never comes.
         thread::spawn(move || {
-            if let Err(error) = read_all(input.as_mut(), &sender) {
-                let _ = sender.send(Err(error));
+            for mut input in inputs {
+                if let Err(error) = read_all(input.as_mut(), delimiter, &sender) {
+                    let _ = sender.send(Err(error));
+                    return;
+                }
             }
         });
-        Lines { chunks }
+        Lines { chunks, delimiter, bytes: None }
     }
 
     pub fn next(&self, wait: Duration) -> Result<Next, Failure> {
@@ -62,14 +78,16 @@ impl Lines {
             Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
         }
     }
+
+    /// The lines of a chunk, without their delimiters.
+    pub fn split<'a>(&self, chunk: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let delimiter = self.delimiter;
+        let lines = chunk.split_inclusive(move |byte| *byte == delimiter);
+        lines.map(move |line| line.strip_suffix(&[delimiter]).unwrap_or(line))
+    }
 }
 
-/// The lines of a chunk, without their line feeds.
-pub fn split(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
-    chunk.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
-}
-
-fn read_all(input: &mut dyn Read, chunks: &SyncSender<Chunk>) -> io::Result<()> {
+fn read_all(input: &mut dyn Read, delimiter: u8, chunks: &SyncSender<Chunk>) -> io::Result<()> {
     let mut read = vec![0; READ_BYTES];
     let mut begun = Vec::new();
     loop {
@@ -79,7 +97,7 @@ fn read_all(input: &mut dyn Read, chunks: &SyncSender<Chunk>) -> io::Result<()> 
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        match bytes.iter().rposition(|byte| *byte == b'\n') {
+        match bytes.iter().rposition(|byte| *byte == delimiter) {
             None => begun.extend_from_slice(bytes),
             Some(last) => {
                 let (whole, rest) = bytes.split_at(last + 1);
@@ -119,19 +137,26 @@ mod tests {
         }
     }
 
-    fn lines(pieces: &[&'static [u8]]) -> Vec<Vec<u8>> {
-        let lines = Lines::of(Box::new(Pieces(pieces.to_vec())));
+    fn lines(inputs: &[&[&'static [u8]]], delimiter: u8) -> Vec<Vec<u8>> {
+        let boxed = |pieces: &&[&'static [u8]]| -> Box<dyn Read + Send> { Box::new(Pieces(pieces.to_vec())) };
+        let lines = Lines::of(inputs.iter().map(boxed).collect(), delimiter);
         let mut all = Vec::new();
         while let Next::Chunk(chunk) = lines.next(Duration::from_secs(10)).unwrap() {
-            all.extend(split(&chunk).map(<[u8]>::to_vec));
+            all.extend(lines.split(&chunk).map(<[u8]>::to_vec));
         }
         all
     }
 
     #[test]
     fn lines_are_whole_however_they_arrive() {
-        assert_eq!(lines(&[b"a", b"b\nc\n\nd", b"e"]), [&b"ab"[..], b"c", b"", b"de"]);
-        assert_eq!(lines(&[b"one\n"]), [b"one"]);
-        assert!(lines(&[]).is_empty());
+        assert_eq!(lines(&[&[b"a", b"b\nc\n\nd", b"e"]], b'\n'), [&b"ab"[..], b"c", b"", b"de"]);
+        assert_eq!(lines(&[&[b"one\n"]], b'\n'), [b"one"]);
+        assert!(lines(&[&[]], b'\n').is_empty());
+    }
+
+    #[test]
+    fn a_line_ends_where_its_input_does() {
+        assert_eq!(lines(&[&[b"a\nb"], &[b"c\n"]], b'\n'), [b"a", b"b", b"c"]);
+        assert_eq!(lines(&[&[b"a\nb", b"\0c\0"]], 0), [&b"a\nb"[..], b"c"]);
     }
 }

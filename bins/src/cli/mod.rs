@@ -1,14 +1,25 @@
 //! The operator's command line. One file per command; each parses, asks a broker or reads files, and prints.
 //!
-//! Exit codes: 0 done, 1 the operation failed (said on standard error), 2 the command line is wrong. A reader that goes
-//! away (`corelog consume … | head`) ends it quietly. Runs on threads of its own; never part of the broker.
+//! Exit codes stand in `EXIT_CODES`. A reader that goes away (`corelog consume … | head`) ends it quietly. Runs on threads of its own; never part of the broker.
 
+mod cluster;
+mod config;
 mod consume;
 pub(crate) mod failure;
+mod format;
+mod interrupt;
+
+mod input;
 pub(crate) mod json;
 mod lines;
 mod log;
+mod manual;
+mod offsets;
+mod place;
 pub(crate) mod produce;
+pub(crate) mod progress;
+mod records;
+
 pub(crate) mod table;
 mod text;
 pub(crate) mod time;
@@ -23,9 +34,13 @@ use net::client::{Client, Options};
 
 use failure::Failure;
 
+/// What a script may rely on.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, the reason is on standard error; 2 the command line is wrong; \
+                          130 or 143 it was interrupted by SIGINT (Ctrl-C) or SIGTERM, and what was begun is finished.";
+
 /// Topics, records and log files of Corelog, or of any broker that speaks Kafka's protocol.
 #[derive(Debug, Parser)]
-#[command(name = "corelog", version, max_term_width = 100)]
+#[command(name = "corelog", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,9 +48,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create, list, describe or delete topics
+    /// Create, list, describe, alter or delete topics
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Show or change the options of topics, brokers and groups
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Show the brokers
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Show first and next offsets, or those at a time
+    Offsets(offsets::Arguments),
+    /// Delete records from the beginning of partitions
+    #[command(subcommand)]
+    Records(records::Command),
     /// Write lines as records
     Produce(produce::Arguments),
     /// Read records
@@ -43,6 +69,10 @@ enum Command {
     /// Look into the files of a log, without a broker
     #[command(subcommand)]
     Log(log::Command),
+    /// Print a shell's completions for this command line
+    Completions(manual::Completions),
+    /// Write the man pages
+    Man(manual::Man),
 }
 
 /// How to reach the cluster.
@@ -77,9 +107,15 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match arguments.command {
         Command::Topic(command) => topic::run(command, out),
+        Command::Config(command) => config::run(command, out),
+        Command::Cluster(command) => cluster::run(&command, out),
+        Command::Offsets(arguments) => offsets::run(&arguments, out),
+        Command::Records(command) => records::run(&command, out),
         Command::Produce(arguments) => produce::run(&arguments, out),
         Command::Consume(arguments) => consume::run(&arguments, out),
         Command::Log(command) => log::run(&command, out),
+        Command::Completions(arguments) => manual::completions(&arguments, out),
+        Command::Man(arguments) => manual::man(&arguments, out),
     }
 }
 

@@ -18,6 +18,45 @@ pub fn base64(bytes: &[u8]) -> String {
     out
 }
 
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        out.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('?')));
+        out
+    })
+}
+
+/// Pairs of hexadecimal digits; space between them is passed over.
+pub fn from_hex(text: &[u8]) -> Result<Vec<u8>, String> {
+    let digit = |byte: u8| {
+        (byte as char).to_digit(16).ok_or_else(|| format!("{:?} is no hexadecimal digit", byte as char))
+    };
+    let digits: Vec<u32> = text
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(|byte| digit(*byte))
+        .collect::<Result<_, _>>()?;
+    match digits.as_chunks::<2>() {
+        (pairs, []) => Ok(pairs.iter().map(|[high, low]| (high << 4 | low) as u8).collect()),
+        _ => Err("an odd number of hexadecimal digits".to_owned()),
+    }
+}
+
+/// The reverse of `base64`; padding may be absent.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=').as_bytes();
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    for group in text.chunks(4) {
+        let digit = |byte: &u8| ALPHABET.iter().position(|letter| letter == byte);
+        let digits: Vec<usize> = group.iter().map(digit).collect::<Option<_>>()?;
+        if digits.len() == 1 {
+            return None;
+        }
+        let bits = digits.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - digits.len()));
+        out.extend((0..digits.len() - 1).map(|byte| (bits >> (16 - 8 * byte)) as u8));
+    }
+    Some(out)
+}
+
 /// Text in quotes with what cannot be printed escaped; `-` for null.
 pub fn shown(bytes: Option<&[u8]>) -> String {
     match bytes {
@@ -65,7 +104,17 @@ mod tests {
         let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
         for (plain, coded) in cases {
             assert_eq!(base64(plain.as_bytes()), coded);
+            assert_eq!(from_base64(coded).as_deref(), Some(plain.as_bytes()));
         }
+        assert_eq!(from_base64("Zg"), Some(b"f".to_vec()));
+        assert!(from_base64("Z").is_none() && from_base64("Z*==").is_none());
+    }
+
+    #[test]
+    fn hexadecimal_goes_both_ways() {
+        assert_eq!(hex(&[0, 0x7f, 0xff]), "007fff");
+        assert_eq!(from_hex(b"00 7F ff"), Ok(vec![0, 0x7f, 0xff]));
+        assert!(from_hex(b"0").is_err() && from_hex(b"0g").is_err());
     }
 
     #[test]

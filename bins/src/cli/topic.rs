@@ -1,9 +1,9 @@
-//! `corelog topic`: create, list, describe and delete.
+//! `corelog topic`: create, list, describe, alter and delete.
 
 use std::io::Write;
 
 use clap::{Args, Subcommand};
-use net::client::{At, AutoCreation, NewTopic, Topic};
+use net::client::{At, AutoCreation, Change, Intent, NewTopic, Partition, Resource, Topic};
 
 use super::Connect;
 use super::failure::Failure;
@@ -18,6 +18,8 @@ pub enum Command {
     List(List),
     /// Show a topic's partitions: leaders, replicas, first and next offsets
     Describe(Describe),
+    /// Add partitions to a topic, or change its options
+    Alter(Alter),
     /// Delete topics and everything in them
     Delete(Delete),
 }
@@ -65,6 +67,25 @@ pub struct Describe {
 }
 
 #[derive(Debug, Args)]
+pub struct Alter {
+    name: String,
+    /// Have so many partitions; keys go elsewhere from then on, and there is no way back
+    #[arg(short, long, value_parser = clap::value_parser!(i32).range(1..))]
+    partitions: Option<i32>,
+    /// Set an option, as in retention.ms=60000; may be repeated
+    #[arg(short, long = "config", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    configs: Vec<(String, String)>,
+    /// Set an option back to its default; may be repeated
+    #[arg(long, value_name = "NAME")]
+    delete_config: Vec<String>,
+    /// Let the broker check it, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, Args)]
 pub struct Delete {
     #[arg(required = true)]
     names: Vec<String>,
@@ -84,6 +105,7 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Create(arguments) => create(arguments, out),
         Command::List(arguments) => list(&arguments, out),
         Command::Describe(arguments) => describe(&arguments, out),
+        Command::Alter(arguments) => alter(arguments, out),
         Command::Delete(arguments) => delete(&arguments, out),
     }
 }
@@ -142,16 +164,14 @@ fn describe(arguments: &Describe, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = arguments.connect.client()?;
     for (place, name) in arguments.names.iter().enumerate() {
         let topic = client.topic(name, AutoCreation::Forbidden)?;
-        let mut ends = Vec::new();
-        for partition in &topic.partitions {
-            ends.push(match partition.leader {
-                ..0 => None,
-                _ => {
-                    let first = client.list_offset(name, partition.index, At::Earliest)?.offset;
-                    Some((first, client.list_offset(name, partition.index, At::Latest)?.offset))
-                }
-            });
-        }
+        let led = topic.partitions.iter().filter(|partition| partition.leader >= 0);
+        let led: Vec<i32> = led.map(|partition| partition.index).collect();
+        let first = client.list_offsets(name, &led, At::Earliest)?;
+        let next = client.list_offsets(name, &led, At::Latest)?;
+        let both = |partition: &Partition| {
+            Some((first.get(&partition.index)?.offset, next.get(&partition.index)?.offset))
+        };
+        let ends: Vec<_> = topic.partitions.iter().map(both).collect();
         match arguments.json {
             true => describe_json(&topic, &ends, out)?,
             false => {
@@ -202,6 +222,30 @@ fn describe_json(topic: &Topic, ends: &[Option<(i64, i64)>], out: &mut dyn Write
     });
     let object = Object::new().text("name", &topic.name).text("id", &topic.id.to_string());
     writeln!(out, "{}", object.array("partitions", partitions).end())?;
+    Ok(())
+}
+
+fn alter(arguments: Alter, out: &mut dyn Write) -> Result<(), Failure> {
+    let set = arguments.configs.into_iter().map(|(name, value)| (name, Change::Set(value)));
+    let deleted = arguments.delete_config.into_iter().map(|name| (name, Change::Delete));
+    let changes: Vec<(String, Change)> = set.chain(deleted).collect();
+    if changes.is_empty() && arguments.partitions.is_none() {
+        let text = "nothing to alter: give --partitions, --config or --delete-config";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let intent = if arguments.dry_run { Intent::Validate } else { Intent::Apply };
+    let would = if arguments.dry_run { "Would have changed" } else { "Changed" };
+    let (name, mut client) = (&arguments.name, arguments.connect.client()?);
+    if let Some(count) = arguments.partitions {
+        let before = client.topic(name, AutoCreation::Forbidden)?.partitions.len();
+        client.create_partitions(name, count, intent)?;
+        writeln!(out, "{would} topic {name} from {before} to {count} partitions.")?;
+    }
+    if !changes.is_empty() {
+        client.alter_configs(&Resource::topic(name), &changes, intent)?;
+        let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
+        writeln!(out, "{would} {} of topic {name}.", names.join(", "))?;
+    }
     Ok(())
 }
 

@@ -3,8 +3,10 @@
 use engine::base::{ProducerEpoch, ProducerId, TopicId};
 
 use super::cluster::Client;
+use super::configs::Intent;
 use super::error::ClientError;
 use crate::wire::Text;
+use crate::wire::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use crate::wire::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use crate::wire::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use crate::wire::init_producer_id::InitProducerIdRequest;
@@ -74,6 +76,19 @@ impl Client {
         let found = answer.responses.first().ok_or_else(|| missing("DeleteTopics", name))?;
         ClientError::check(found.error_code, found.error_message.as_deref(), || {
             format!("deleting topic {name}")
+        })
+    }
+
+    /// Adds partitions, up to `count` in all; the broker says where they go. Not retried, as a creation is not.
+    pub fn create_partitions(&mut self, name: &str, count: i32, intent: Intent) -> Result<(), ClientError> {
+        let topic = CreatePartitionsTopic { name: Text::from(name), count, assignments: None };
+        let (timeout_ms, validate_only) = (self.timeout_ms(), intent.is_validation());
+        let request = CreatePartitionsRequest { topics: vec![topic], timeout_ms, validate_only };
+        let answer = self.call_any(&request)?;
+        self.forget(name);
+        let found = answer.results.first().ok_or_else(|| missing("CreatePartitions", name))?;
+        ClientError::check(found.error_code, found.error_message.as_deref(), || {
+            format!("adding partitions to topic {name}")
         })
     }
 

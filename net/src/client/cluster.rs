@@ -35,6 +35,14 @@ pub enum AutoCreation {
     Forbidden,
 }
 
+/// Which topics Metadata is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Topics<'a> {
+    All,
+    None,
+    One(&'a str),
+}
+
 pub struct Client {
     options: Options,
     bootstrap: Vec<Address>,
@@ -72,7 +80,7 @@ impl Client {
     /// All topics, by name.
     pub fn topics(&mut self) -> Result<Vec<Topic>, ClientError> {
         self.retrying(|client| {
-            let answer = client.metadata(None, AutoCreation::Forbidden)?;
+            let answer = client.metadata(Topics::All, AutoCreation::Forbidden)?;
             let existing = answer.topics.iter().filter(|topic| topic.error_code == 0);
             let mut topics = existing.map(Topic::of).collect::<Result<Vec<_>, _>>()?;
             topics.sort_by(|a, b| a.name.cmp(&b.name));
@@ -89,7 +97,7 @@ impl Client {
     }
 
     fn ask_topic(&mut self, name: &str, creation: AutoCreation) -> Result<Topic, ClientError> {
-        let answer = self.metadata(Some(name), creation)?;
+        let answer = self.metadata(Topics::One(name), creation)?;
         let found = answer.topics.iter().find(|topic| topic.name.as_deref() == Some(name));
         let found = found.ok_or_else(|| ClientError::Incomplete {
             operation: "Metadata",
@@ -106,15 +114,19 @@ impl Client {
         Ok(topic)
     }
 
-    /// A topic's metadata, or every topic's; learns the brokers.
-    fn metadata(
+    /// Learns the brokers, whatever the topics.
+    pub(super) fn metadata(
         &mut self,
-        name: Option<&str>,
+        topics: Topics<'_>,
         creation: AutoCreation,
     ) -> Result<MetadataResponse, ClientError> {
         let by_name = |name| MetadataRequestTopic { name: Some(Text::from(name)), ..Default::default() };
         let request = MetadataRequest {
-            topics: name.map(|name| vec![by_name(name)]),
+            topics: match topics {
+                Topics::All => None,
+                Topics::None => Some(Vec::new()),
+                Topics::One(name) => Some(vec![by_name(name)]),
+            },
             allow_auto_topic_creation: creation == AutoCreation::Allowed,
             ..Default::default()
         };
@@ -165,6 +177,10 @@ impl Client {
 
     pub(super) fn call_any<R: Request>(&mut self, request: &R) -> Result<R::Response, ClientError> {
         let outcome = self.any()?.call(request);
+        self.noting_any(outcome)
+    }
+
+    pub(super) fn noting_any<T>(&mut self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
         if outcome.as_ref().is_err_and(ClientError::ends_connection) {
             self.any = None;
         }

@@ -37,6 +37,8 @@ pub enum ClientError {
     NoPartition { topic: String, partition: i32, count: usize },
     #[error("topic {0} does not exist; `corelog topic create {0}` makes it")]
     NoTopic(String),
+    #[error("there is no broker {0}; `corelog cluster describe` lists them")]
+    NoBroker(String),
     #[error("a record of {topic} cannot be batched: {reason}")]
     Record { topic: String, reason: String },
 }
@@ -75,6 +77,7 @@ impl ClientError {
             | ClientError::Incomplete { .. }
             | ClientError::NoPartition { .. }
             | ClientError::NoTopic(_)
+            | ClientError::NoBroker(_)
             | ClientError::Record { .. } => false,
         }
     }

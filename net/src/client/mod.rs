@@ -6,7 +6,9 @@
 
 mod address;
 mod admin;
+mod brokers;
 mod cluster;
+mod configs;
 mod connection;
 mod error;
 mod fetch;
@@ -14,6 +16,7 @@ pub mod limits;
 mod offsets;
 pub mod partitioner;
 mod producer;
+mod records;
 mod topic;
 mod versions;
 
@@ -22,11 +25,14 @@ mod tests;
 
 pub use address::Address;
 pub use admin::{Created, NewTopic};
+pub use brokers::{Broker, Cluster};
 pub use cluster::{AutoCreation, Client, Options};
+pub use configs::{Change, Config, ConfigSource, Intent, Resource, ResourceKind, Synonym};
 pub use connection::{Connection, Incoming, Outgoing, Ticket};
 pub use error::ClientError;
 pub use fetch::{Fetched, Position, Wait, fetch_request, read_answer};
 pub use offsets::{At, Found, list_offsets_request};
 pub use producer::{Acks, Delivered, Producer, ProducerOptions, base_offset, produce_request};
+pub use records::Removed;
 pub use topic::{Partition, Topic};
 pub use versions::Versions;
