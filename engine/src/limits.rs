@@ -38,14 +38,17 @@ pub const EXTENTS_DEFAULT: usize = 8;
 pub const SEGMENT_STEP_BYTES_MIN: u64 = 64 << 10;
 pub const SEGMENT_STEP_BYTES_MAX: u64 = 64 << 20;
 
-/// The largest single write of a flush: copied within one turn, so it bounds how long the turn is.
-pub const FLUSH_WRITE_BYTES_MAX: usize = 512 << 10;
+/// Groups in flight at a time, per core, and how many bytes must be staged for a further one (`shard::settings::Pacing`).
+pub const COMMITS_IN_FLIGHT_MAX: usize = 4;
+pub const COMMIT_AHEAD_BYTES: u64 = 256 << 10;
+
+/// See `shard::settings::Pacing`.
+pub const FLUSH_WRITE_BYTES: usize = 512 << 10;
 /// Writes under way of one partition's flush: the device has the next one when it is done with the first.
 pub const FLUSH_WRITES_MAX: u32 = 2;
 /// Flush buffers alive at a time, per core.
 pub const FLUSH_BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
-/// Where nobody waits for it, a flush writes so much a second and twice what comes in meanwhile: in one burst it would stand in
-/// the way of the journal's writes.
+/// See `shard::settings::Pacing`.
 pub const FLUSH_BYTES_PER_SECOND: u64 = 64 << 20;
 /// What a turn gives back of the cache at most: freeing tens of megabytes in small buffers takes milliseconds.
 pub const EVICTED_GROUPS_PER_TURN: usize = 128;
@@ -56,7 +59,7 @@ pub const FLUSH_JOBS_MAX: usize = 64;
 pub const COLD_READS_MAX: usize = 16;
 
 const _: () = assert!(GROUP_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
-const _: () = assert!(FLUSH_WRITE_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(FLUSH_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
 // A group of the common size finds room in the smallest extent beside the header block.
 const _: () = assert!(GROUP_BYTES_MAX as u64 + BLOCK_BYTES as u64 <= EXTENT_BYTES_MIN);
 

@@ -18,7 +18,7 @@ use engine::{
     },
     shard::{
         self, Boot, BootConfig,
-        settings::{BrokerOptions, Budget},
+        settings::{BrokerOptions, Budget, Pacing},
     },
 };
 use net::server::is_taken;
@@ -174,6 +174,7 @@ fn boot(
         // CPU numbers are below 1024 each, and distinct.
         cores: u16::try_from(settings.cpus.len()).unwrap_or(u16::MAX),
         budget: Budget::of(settings.memory_per_core, settings.journal_extents),
+        pacing: Pacing::default(),
         read_bytes: settings.read_bytes,
         checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
         secret_seed: random().map_err(refusal)? as u64,

@@ -1,7 +1,7 @@
 //! Canaries: each breaks one rule of the storage design from outside, between shard and disk or between shard and client, so that a
 //! checker must sing. Never part of an honest run. Each names the promise whose checker it is for. Rule by rule:
 //!
-//! 1 prefix      `acknowledged-before-the-sync`, `dsync-removed`
+//! 1 prefix      `acknowledged-before-the-sync`, `dsync-removed`, `commits-out-of-order`
 //! 2 recycle     `extent-recycled-before-the-checkpoint`, `segment-sync-dropped`, `segment-write-reported-early`
 //! 3 redo        `torn-group-accepted`, `stale-incarnation-accepted`
 //! 4 truncation  no code yet: nothing truncates a log or moves its start
@@ -54,6 +54,7 @@ macro_rules! canaries {
 
 canaries! {
     AcknowledgedBeforeTheSync "acknowledged-before-the-sync" breaks AcknowledgedDurable,
+    CommitsOutOfOrder "commits-out-of-order" breaks AcknowledgedDurable,
     DsyncRemoved "dsync-removed" breaks AcknowledgedDurable,
     RecycledBeforeTheCheckpoint "extent-recycled-before-the-checkpoint" breaks FailureContained,
     SegmentSyncDropped "segment-sync-dropped" breaks SegmentsWellFormed,

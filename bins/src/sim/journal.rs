@@ -1,14 +1,17 @@
 //! What a shard writes into its journal, read at the seam: the simulator learns from it what was placed where, and when the disk
 //! holds it. Lives in the simulator; only reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use engine::{
+    base::{Offset, TopicPartition},
     io::journal::format::{ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, GROUP_HEADER_BYTES, GroupHeader},
     limits::BLOCK_BYTES,
-    op::{FileName, Op},
+    op::{FileName, Op, OpId},
 };
+
+use super::disk::Ticket;
 
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -62,4 +65,46 @@ pub fn parse(extent: &ExtentHeader, position: u64, offset: usize, data: &Bytes) 
         payload_at = end;
     }
     Some(Group { extent: *extent, position, offset, header, frames })
+}
+
+/// The groups of one core that the disk has not promised yet, in sequence order.
+#[derive(Debug, Default)]
+pub struct GroupsInFlight {
+    groups: VecDeque<GroupInFlight>,
+}
+
+#[derive(Debug)]
+struct GroupInFlight {
+    ticket: Ticket,
+    /// Whom the shard shall hear of.
+    op: OpId,
+    batches: Vec<(TopicPartition, Offset)>,
+    is_done: bool,
+}
+
+impl GroupsInFlight {
+    pub fn push(&mut self, ticket: Ticket, op: OpId, batches: Vec<(TopicPartition, Offset)>) {
+        self.groups.push_back(GroupInFlight { ticket, op, batches, is_done: false });
+    }
+
+    /// Groups may be done in any order; what the disk holds is a prefix. Gives out the batches that came to it.
+    pub fn done(&mut self, ticket: Ticket) -> Vec<(TopicPartition, Offset)> {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.ticket == ticket) {
+            group.is_done = true;
+        }
+        let mut held = Vec::new();
+        while let Some(group) = self.groups.pop_front_if(|group| group.is_done) {
+            held.extend(group.batches);
+        }
+        held
+    }
+
+    /// For a canary: the oldest write trades its name with this one, so the shard takes the one for the other.
+    pub fn trade(&mut self, ticket: Ticket) -> Option<OpId> {
+        let at = self.groups.iter().position(|group| group.ticket == ticket)?;
+        let oldest = self.groups.front()?.op;
+        self.groups[0].op = self.groups[at].op;
+        self.groups[at].op = oldest;
+        Some(oldest)
+    }
 }

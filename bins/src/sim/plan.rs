@@ -8,7 +8,7 @@ use engine::{
     op::{Class, Op, Sync},
     shard::{
         BootConfig,
-        settings::{BrokerOptions, Budget},
+        settings::{BrokerOptions, Budget, Pacing},
     },
 };
 use fastrand::Rng;
@@ -42,6 +42,7 @@ pub struct Plan {
     pub consumers: usize,
     pub round_ns_max: u64,
     pub budget: Budget,
+    pub pacing: Pacing,
     pub checkpoint_interval_ms: u64,
     pub segment_bytes: u32,
     pub index_interval_bytes: u32,
@@ -65,6 +66,7 @@ impl Plan {
             consumers: random.usize(0..=2),
             round_ns_max: random.u64(5..=40) * MILLISECOND,
             budget: Plan::budget(random),
+            pacing: Plan::pacing(random),
             checkpoint_interval_ms: [2, 5, 20, 1000][random.usize(0..4)],
             segment_bytes: [6 << 10, 16 << 10, 48 << 10, 200 << 10][random.usize(0..4)],
             index_interval_bytes: [256, 1024, 4096][random.usize(0..3)],
@@ -73,6 +75,14 @@ impl Plan {
             shorn: random.u8(0..3) == 0,
             faulty: random.u8(0..4) == 0,
             rotten: random.u8(0..16) == 0,
+        }
+    }
+
+    fn pacing(random: &mut Rng) -> Pacing {
+        Pacing {
+            commit_ahead_bytes: [1, 2 << 10, 8 << 10, u64::MAX][random.usize(0..4)],
+            flush_write_bytes: [4 << 10, 8 << 10, 64 << 10][random.usize(0..3)],
+            flush_bytes_per_second: [256 << 10, 16 << 20, 1 << 30][random.usize(0..3)],
         }
     }
 
@@ -99,6 +109,7 @@ impl Plan {
         BootConfig {
             options: Arc::new(options),
             cores: random.u16(1..=CORES_MAX),
+            pacing: self.pacing,
             budget: if random.u8(0..8) == 0 { Plan::budget(random) } else { self.budget },
             read_bytes: 64 << 10,
             checkpoint_interval_ms: self.checkpoint_interval_ms,

@@ -31,12 +31,14 @@ impl Rot {
             let bytes = Bytes::from(bytes);
             let Some(extent) = ExtentHeader::decode(&bytes) else { continue };
             let mut position = BLOCK_BYTES;
-            let mut last = None;
+            let mut groups = Vec::new();
             while let Some(group) = journal::parse(&extent, position as u64, position, &bytes) {
-                // The group before this one, in the same extent, is durable by its word.
-                proven.extend(last.replace((path.clone(), extent, position, group.header)));
+                groups.push((path.clone(), extent, position, group.header));
                 position += padded(group.header.length as usize);
             }
+            // Durable by the word of a later one in the same extent.
+            let proof = groups.iter().map(|(.., header)| header.durable).max();
+            proven.extend(groups.into_iter().filter(|(.., header)| Some(header.sequence) <= proof));
         }
         let newest = proven.iter().map(|(_, extent, ..)| extent.incarnation).max()?;
         proven.retain(|(_, extent, ..)| extent.incarnation == newest);

@@ -18,7 +18,7 @@ use super::{
     checkers::{Promise, Verdict, durable, failure, offsets, stale},
     clients::Clients,
     disk::{Disk, Ticket, described},
-    journal::{Group, Journals},
+    journal::{Group, GroupsInFlight, Journals},
     model::{Model, Placed},
     plan::{Fault, MICROSECOND, Plan},
 };
@@ -59,8 +59,8 @@ pub struct Process {
     links: BTreeMap<(u16, u16), VecDeque<Message>>,
     /// When each link's last message arrives.
     arrivals: BTreeMap<(u16, u16), u64>,
-    /// Batches that a journal write makes durable.
-    groups: BTreeMap<Ticket, Vec<(TopicPartition, Offset)>>,
+    /// By core.
+    groups: Vec<GroupsInFlight>,
 }
 
 pub struct World {
@@ -146,7 +146,7 @@ impl World {
             turn_due: vec![false; cores],
             links: BTreeMap::new(),
             arrivals: BTreeMap::new(),
-            groups: BTreeMap::new(),
+            groups: (0..cores).map(|_| GroupsInFlight::default()).collect(),
             shards,
         });
         self.events.clear();
@@ -230,7 +230,7 @@ impl World {
 
     fn done(&mut self, core: u16, op: OpId, ticket: Ticket, done: Done) -> Verdict {
         self.say(|| format!("core {core} op {} done: {}", op.0, short(&done)));
-        let group = self.process.as_mut().and_then(|process| process.groups.remove(&ticket));
+        let mut op = op;
         if let Done::Failed(failure) = &done {
             if failure.is_no_space() {
                 self.faults += 1;
@@ -238,8 +238,14 @@ impl World {
                 return Promise::DeviceRules.broken(failure.to_string());
             }
         } else {
-            for (partition, next) in group.into_iter().flatten() {
-                self.model.hold(partition, next);
+            let groups = self.process.as_mut().map(|process| &mut process.groups[core as usize]);
+            if let Some(groups) = groups {
+                if self.mutator.is(Canary::CommitsOutOfOrder) {
+                    op = groups.trade(ticket).unwrap_or(op);
+                }
+                for (partition, next) in groups.done(ticket) {
+                    self.model.hold(partition, next);
+                }
             }
         }
         let done = self.mutator.done(core, op, done);
@@ -330,10 +336,11 @@ impl World {
         }
         match self.mutator.treat(core, op, what, group.as_ref()) {
             Treatment::Perform(what) => {
-                let promised = matches!(&what, Op::Write { sync: engine::op::Sync::Data, .. });
+                let promised =
+                    group.is_some() && matches!(&what, Op::Write { sync: engine::op::Sync::Data, .. });
                 let ticket = self.disk.submit(what);
                 if let Some(process) = self.process.as_mut().filter(|_| promised) {
-                    process.groups.insert(ticket, batches);
+                    process.groups[core as usize].push(ticket, op, batches);
                 }
                 self.schedule(latency, Event::Done { core, op, ticket, fails });
             }

@@ -5,16 +5,14 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Purpose, Shard, flush::Ending, partition::Slot};
+use super::{Purpose, Shard, flush::Ending, partition::Slot, settings::Pacing};
 use crate::{
     base::{Deadline, Incarnation, JournalSequence, Now},
     io::{
         buffer::AlignedBuf,
         journal::checkpoint::{self, Encoder},
     },
-    limits::{
-        BLOCK_BYTES, FLUSH_BYTES_IN_FLIGHT_MAX, FLUSH_BYTES_PER_SECOND, FLUSH_JOBS_MAX, FLUSH_WRITE_BYTES_MAX,
-    },
+    limits::{BLOCK_BYTES, FLUSH_BYTES_IN_FLIGHT_MAX, FLUSH_JOBS_MAX},
     op::{Class, Done, Op, Path, Sync},
 };
 
@@ -48,13 +46,14 @@ struct Pace {
 
 impl Pace {
     /// `came`: what the journal has taken since start.
-    fn allows(&mut self, now: Now, came: u64) -> bool {
+    fn allows(&mut self, now: Now, came: u64, pacing: &Pacing) -> bool {
+        let rate = u128::from(pacing.flush_bytes_per_second);
         let nanos = now.mono_ns.saturating_sub(self.began_ns);
-        let by_time = (u128::from(nanos) * u128::from(FLUSH_BYTES_PER_SECOND) / 1_000_000_000) as u64;
-        let allowed = by_time + 2 * (came - self.came_before) + FLUSH_WRITE_BYTES_MAX as u64;
+        let by_time = (u128::from(nanos) * rate / 1_000_000_000) as u64;
+        let allowed = by_time + 2 * (came - self.came_before) + pacing.flush_write_bytes as u64;
         let ahead = self.written.saturating_sub(allowed);
         self.resume = (ahead > 0).then(|| {
-            let wait = u128::from(ahead) * 1_000_000_000 / u128::from(FLUSH_BYTES_PER_SECOND);
+            let wait = u128::from(ahead) * 1_000_000_000 / rate;
             Deadline(now.mono_ns + wait as u64 + 1)
         });
         ahead == 0
@@ -216,7 +215,7 @@ impl Shard {
     fn write_flushes(&mut self, now: Now) {
         while !self.checkpoint.writers.is_empty() {
             let came = self.measures.journal_bytes();
-            if !self.checkpoint.pace.allows(now, came) && !self.is_urgent() {
+            if !self.checkpoint.pace.allows(now, came, &self.config.pacing) && !self.is_urgent() {
                 return;
             }
             let Some(slot) = self.checkpoint.writers.pop_front() else { return };

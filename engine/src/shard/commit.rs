@@ -1,5 +1,5 @@
-//! The flow of a group commit: one group in flight; while it is, the next one collects. Nothing of it is acknowledged before
-//! its write, synced by RWF_DSYNC, has completed.
+//! The flow of a group commit: while a group is in flight the next one collects; it follows at once only where much is waiting
+//! already. Nothing of a group is acknowledged before its write, synced by RWF_DSYNC, has completed, and those of all groups before it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -37,7 +37,8 @@ pub struct Commit {
     pub built: FrameNumber,
     /// The last frame in stable storage.
     pub committed: FrameNumber,
-    in_flight: Option<InFlight>,
+    /// In sequence order; done ones wait for those before them.
+    in_flight: VecDeque<InFlight>,
     /// Group buffers that the cache holds, oldest first.
     groups: VecDeque<CachedGroup>,
     pub cached_bytes: u64,
@@ -46,6 +47,8 @@ pub struct Commit {
 #[derive(Debug)]
 struct InFlight {
     sequence: JournalSequence,
+    is_done: bool,
+    since_ns: u64,
     last: FrameNumber,
     /// Partition, end of its batch, bytes.
     batches: Vec<(Slot, Offset, u32)>,
@@ -88,7 +91,7 @@ impl Commit {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.frames.is_empty() && self.images.is_empty() && self.in_flight.is_none()
+        self.frames.is_empty() && self.images.is_empty() && self.in_flight.is_empty()
     }
 
     /// How many of these frames make a group of at most `bytes_max` behind `bytes` of it, and its bytes; at least one if the group
@@ -112,8 +115,11 @@ impl Commit {
 
 impl Shard {
     pub(super) fn group_commit(&mut self) {
-        if self.commit.in_flight.is_some() || (self.commit.frames.is_empty() && self.commit.images.is_empty())
-        {
+        if self.commit.frames.is_empty() && self.commit.images.is_empty() {
+            return;
+        }
+        if !self.commit.in_flight.is_empty() {
+            self.commit_ahead();
             return;
         }
         let bytes_max = limits::GROUP_BYTES_MAX.min(self.journal.group_bytes_max());
@@ -139,6 +145,23 @@ impl Shard {
             return;
         }
         self.write_group(images, batches);
+    }
+
+    /// Another group beside those in flight, if it is worth it. It stays in their extent: an extent is opened only when every group
+    /// before it is durable, which recovery takes for granted. Images wait for the next group of their own time.
+    fn commit_ahead(&mut self) {
+        let room = self.journal.bytes_left() / limits::BLOCK_BYTES * limits::BLOCK_BYTES;
+        let is_worth_it = self.commit.staged_bytes >= self.config.pacing.commit_ahead_bytes
+            && self.commit.in_flight.len() < limits::COMMITS_IN_FLIGHT_MAX
+            && self.commit.images.is_empty()
+            && self.unflushed_bytes < self.config.budget.unflushed_bytes;
+        let first = self.commit.frames.front().map_or(usize::MAX, Frame::group_bytes);
+        if is_worth_it && GROUP_HEADER_BYTES.saturating_add(first) <= room {
+            let batches = self.batches_with_room(GROUP_HEADER_BYTES, limits::GROUP_BYTES_MAX.min(room));
+            if batches > 0 {
+                self.write_group(0, batches);
+            }
+        }
     }
 
     /// How many batches may join a group that has `bytes` already. What they leave of the journal must hold an image for every
@@ -169,6 +192,8 @@ impl Shard {
         let group = self.journal.build(&frames);
         let mut in_flight = InFlight {
             sequence: group.sequence,
+            is_done: false,
+            since_ns: 0,
             last: FrameNumber(self.commit.built.0 + batches as u64),
             batches: Vec::with_capacity(batches),
             starts: Vec::new(),
@@ -204,7 +229,7 @@ impl Shard {
         let cached = CachedGroup { sequence: group.sequence, bytes, slots: slots.split_off(images) };
         self.commit.groups.push_back(cached);
         let records: i64 = frames[images..].iter().map(|frame| frame.next.0 - frame.base.0).sum();
-        self.measures.group_written(bytes, frames.len() as u64, records as u64);
+        in_flight.since_ns = self.measures.group_written(bytes, frames.len() as u64, records as u64);
         for &(slot, next, size) in &in_flight.batches {
             if self
                 .table
@@ -214,7 +239,7 @@ impl Shard {
                 self.advance(slot, next, size);
             }
         }
-        self.commit.in_flight = Some(in_flight);
+        self.commit.in_flight.push_back(in_flight);
         let write = Op::Write {
             file: group.file,
             position: group.position,
@@ -223,18 +248,28 @@ impl Shard {
             sync: Sync::Data,
             class: Class::Latency,
         };
-        self.push_op(Purpose::Commit, write);
+        self.push_op(Purpose::Commit(group.sequence), write);
         self.answer_produces();
         self.evict();
     }
 
-    pub(super) fn committed(&mut self, done: Done) {
+    pub(super) fn committed(&mut self, sequence: JournalSequence, done: Done) {
         if let Done::Failed(failure) = done {
             self.fail(format!("the journal cannot be written, so nothing more can be acknowledged: {failure}. Check the device, then start again."));
             return;
         }
-        let Some(group) = self.commit.in_flight.take() else { return };
-        self.measures.group_committed();
+        if let Some(group) = self.commit.in_flight.iter_mut().find(|group| group.sequence == sequence) {
+            group.is_done = true;
+        }
+        while let Some(group) = self.commit.in_flight.pop_front_if(|group| group.is_done) {
+            self.group_durable(group);
+        }
+        self.answer_produces();
+        self.answer_deletions();
+    }
+
+    fn group_durable(&mut self, group: InFlight) {
+        self.measures.group_committed(group.since_ns);
         self.journal.committed(group.sequence);
         self.commit.committed = group.last;
         for &(slot, next, size) in &group.batches {
@@ -252,8 +287,6 @@ impl Shard {
         for &(slot, start) in &group.starts {
             self.log_start_durable(slot, start);
         }
-        self.answer_produces();
-        self.answer_deletions();
         for slot in group.images {
             self.image_committed(slot);
         }

@@ -18,7 +18,7 @@ use crate::{
         buffer::AlignedBuf,
         journal::{format::FrameKind, writer::Frame},
     },
-    limits::{BLOCK_BYTES, FLUSH_WRITE_BYTES_MAX, FLUSH_WRITES_MAX},
+    limits::{BLOCK_BYTES, FLUSH_WRITES_MAX},
     log::{
         Log, Placement, encode_epochs, names,
         segment::{BatchFacts, INDEX_ENTRY_BYTES, Segment, TIME_ENTRY_BYTES, TimeEntry},
@@ -68,7 +68,7 @@ struct Writes {
     entries: EntryWriter,
 }
 
-/// Builds a segment's writes: whole blocks of at most `FLUSH_WRITE_BYTES_MAX`.
+/// Builds a segment's writes: whole blocks of at most `write_max`.
 #[derive(Debug)]
 struct SegmentWriter {
     file: FileName,
@@ -77,6 +77,8 @@ struct SegmentWriter {
     buffer: AlignedBuf,
     /// What is still to come, at most: sizes the buffers.
     bytes_left: usize,
+    /// `Pacing::flush_write_bytes`
+    write_max: usize,
     pushed: bool,
 }
 
@@ -92,7 +94,8 @@ impl Shard {
             return false;
         }
         let target = partition.durable;
-        let bytes = unflushed_bytes(partition, target).min(FLUSH_WRITES_MAX as usize * FLUSH_WRITE_BYTES_MAX);
+        let write_max = self.config.pacing.flush_write_bytes;
+        let bytes = unflushed_bytes(partition, target).min(FLUSH_WRITES_MAX as usize * write_max);
         let job = FlushJob {
             target,
             ending,
@@ -171,6 +174,7 @@ impl Shard {
 
     /// The tail is safe: the job may write, when its turn comes.
     fn write_flush(&mut self, slot: Slot) {
+        let write_max = self.config.pacing.flush_write_bytes;
         let Some(partition) = self.table.get_mut(slot) else { return };
         let Some(job) = &partition.flush else { return };
         let log = partition.flushed.clone();
@@ -179,7 +183,13 @@ impl Shard {
         job.step = Step::Write;
         job.writes = Some(Writes {
             entries: EntryWriter::new(partition.directory.clone(), log.active()),
-            segment: SegmentWriter::new(&partition.directory, log.active(), &partition.tail, bytes),
+            segment: SegmentWriter::new(
+                &partition.directory,
+                log.active(),
+                &partition.tail,
+                bytes,
+                write_max,
+            ),
             log,
         });
         self.checkpoint.may_write(slot);
@@ -330,12 +340,18 @@ fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
         let applied = log.apply(&facts, batch.epoch, batch.placement, interval);
         let applied = applied.expect("cached batches continue the flushed log");
         if let Some((sealed, closing)) = applied.sealed {
-            let bytes_left = writer.bytes_left;
+            let (bytes_left, write_max) = (writer.bytes_left, writer.write_max);
             writer.finish(&mut ops);
             entries.close(&sealed, closing, &mut ops);
             job.cuts.push(cut(directory, &sealed));
             entries = EntryWriter::new(directory.clone(), &Segment::empty(batch.base));
-            writer = SegmentWriter::new(directory, &Segment::empty(batch.base), &Bytes::new(), bytes_left);
+            writer = SegmentWriter::new(
+                directory,
+                &Segment::empty(batch.base),
+                &Bytes::new(),
+                bytes_left,
+                write_max,
+            );
         }
         entries.push(applied.entries.index.as_ref(), applied.entries.time.as_ref());
         writer.push(&batch.bytes, &mut ops);
@@ -374,7 +390,13 @@ fn write_bytes(op: &Op) -> usize {
 }
 
 impl SegmentWriter {
-    fn new(directory: &str, segment: &Segment, tail: &Bytes, bytes_left: usize) -> SegmentWriter {
+    fn new(
+        directory: &str,
+        segment: &Segment,
+        tail: &Bytes,
+        bytes_left: usize,
+        write_max: usize,
+    ) -> SegmentWriter {
         let partial = partial(segment.size);
         let mut buffer = AlignedBuf::with_capacity(0);
         // A segment that was rolled away from is not written again: its tail may not be kept.
@@ -385,6 +407,7 @@ impl SegmentWriter {
             position,
             buffer,
             bytes_left,
+            write_max,
             pushed: false,
         }
     }
@@ -392,13 +415,13 @@ impl SegmentWriter {
     fn push(&mut self, mut bytes: &[u8], ops: &mut Vec<Op>) {
         self.pushed = true;
         while !bytes.is_empty() {
-            let room = FLUSH_WRITE_BYTES_MAX - self.buffer.len();
+            let room = self.write_max - self.buffer.len();
             self.buffer.reserve(self.bytes_left.min(room));
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(now);
             bytes = later;
             self.bytes_left = self.bytes_left.saturating_sub(now.len());
-            if self.buffer.len() == FLUSH_WRITE_BYTES_MAX {
+            if self.buffer.len() == self.write_max {
                 self.emit(ops);
             }
         }

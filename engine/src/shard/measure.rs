@@ -74,7 +74,6 @@ pub(super) struct Measures {
     cold_bytes_out: u64,
     produce_ns: Histogram,
     commit_ns: Histogram,
-    commit_since_ns: u64,
     group_bytes: Histogram,
     group_frames: Histogram,
     group_records: Histogram,
@@ -97,7 +96,7 @@ const PURPOSES: [&str; 6] = ["journal", "space", "flush", "checkpoint", "fetch",
 
 fn purpose_index(purpose: Purpose) -> usize {
     match purpose {
-        Purpose::Commit => 0,
+        Purpose::Commit(_) => 0,
         Purpose::Prepare { .. } => 1,
         Purpose::FlushTail(_) | Purpose::FlushWrite(_) => 2,
         Purpose::Checkpoint => 3,
@@ -115,7 +114,6 @@ impl Default for Measures {
             cold_bytes_out: 0,
             produce_ns: Histogram::new(NANOSECONDS),
             commit_ns: Histogram::new(NANOSECONDS_FINE),
-            commit_since_ns: 0,
             group_bytes: Histogram::new(BYTES),
             group_frames: Histogram::new(COUNTS),
             group_records: Histogram::new(COUNTS),
@@ -148,11 +146,12 @@ impl Measures {
         self.produce_ns.record(self.now_ns.saturating_sub(since_ns));
     }
 
-    pub fn group_written(&mut self, bytes: u64, frames: u64, records: u64) {
-        self.commit_since_ns = self.now_ns;
+    /// Answers when it began, for `group_committed`.
+    pub fn group_written(&mut self, bytes: u64, frames: u64, records: u64) -> u64 {
         self.group_bytes.record(bytes);
         self.group_frames.record(frames);
         self.group_records.record(records);
+        self.now_ns
     }
 
     /// Bytes of all groups written.
@@ -160,8 +159,8 @@ impl Measures {
         self.group_bytes.sum()
     }
 
-    pub fn group_committed(&mut self) {
-        self.commit_ns.record(self.now_ns.saturating_sub(self.commit_since_ns));
+    pub fn group_committed(&mut self, since_ns: u64) {
+        self.commit_ns.record(self.now_ns.saturating_sub(since_ns));
     }
 
     pub fn checkpoint_started(&mut self) {

@@ -42,7 +42,7 @@ use std::{
 };
 
 use crate::{
-    base::{CoreId, Deadline, Incarnation, Now, Offset, TopicPartition},
+    base::{CoreId, Deadline, Incarnation, JournalSequence, Now, Offset, TopicPartition},
     controller::Image,
     io::journal::writer::Journal,
     log::Log,
@@ -70,7 +70,7 @@ use watch::Watches;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// A journal group.
-    Commit,
+    Commit(JournalSequence),
     /// Space for a segment.
     Prepare {
         slot: Slot,
@@ -189,7 +189,7 @@ impl Shard {
             partition.ops_in_flight -= 1;
         }
         match purpose {
-            Purpose::Commit => self.committed(done),
+            Purpose::Commit(sequence) => self.committed(sequence, done),
             Purpose::Prepare { slot, segment, allocated } => {
                 self.prepared(now, slot, segment, allocated, done)
             }

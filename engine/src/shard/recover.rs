@@ -13,7 +13,7 @@ use super::{
     control::{METADATA_LOG, METADATA_TOPIC, decide_with, encode_records},
     leftovers,
     replay::{Recovered, Redo, all, buffered},
-    settings::{BrokerOptions, Budget, Settings, ShardConfig},
+    settings::{BrokerOptions, Budget, Pacing, Settings, ShardConfig},
     start::StartRecord,
 };
 use crate::{
@@ -47,6 +47,7 @@ pub struct BootConfig {
     pub cores: u16,
     /// Per core.
     pub budget: Budget,
+    pub pacing: Pacing,
     pub read_bytes: u32,
     pub checkpoint_interval_ms: u64,
     /// Random.
@@ -434,6 +435,7 @@ fn deal(config: &BootConfig, incarnation: Incarnation, image: Image, redo: Redo,
             cores: config.cores,
             options: config.options.clone(),
             budget: config.budget,
+            pacing: config.pacing,
             read_bytes: config.read_bytes,
             checkpoint_interval_ms: config.checkpoint_interval_ms,
         },

@@ -30,6 +30,7 @@ pub struct ShardConfig {
     pub cores: u16,
     pub options: Arc<BrokerOptions>,
     pub budget: Budget,
+    pub pacing: Pacing,
     /// Largest cold read (`--read-size`), a multiple of the block size.
     pub read_bytes: u32,
     /// A checkpoint is due this long after the first change that it would save.
@@ -64,6 +65,29 @@ impl Budget {
             extents: extents.max(limits::EXTENTS_MIN),
             staged_bytes: (memory_bytes / 16).max(limits::GROUP_BYTES_MAX as u64),
             groups_bytes: memory_bytes / 8,
+        }
+    }
+}
+
+/// How a core's writes follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    /// With so many bytes staged the next group need not wait for those in flight: the device is then the limit, and kept busy.
+    /// With less, waiting costs nothing and makes groups larger.
+    pub commit_ahead_bytes: u64,
+    /// The largest write of a flush, a multiple of the block size: copied within one turn, so it bounds how long the turn is.
+    pub flush_write_bytes: usize,
+    /// Where nobody waits for it, a flush writes so much a second and twice what comes in meanwhile: in one burst it would stand
+    /// in the way of the journal's writes.
+    pub flush_bytes_per_second: u64,
+}
+
+impl Default for Pacing {
+    fn default() -> Pacing {
+        Pacing {
+            commit_ahead_bytes: limits::COMMIT_AHEAD_BYTES,
+            flush_write_bytes: limits::FLUSH_WRITE_BYTES,
+            flush_bytes_per_second: limits::FLUSH_BYTES_PER_SECOND,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
         ProducePartition, Reply,
     },
     inspect::{EpochEnd, EpochQuery, Inspect, Inspected},
-    settings::{BrokerOptions, Budget},
+    settings::{BrokerOptions, Budget, Pacing},
 };
 use crate::{
     base::{
@@ -52,6 +52,7 @@ impl Broker {
             options: Arc::new(options),
             cores,
             budget: Budget::of(16 << 20, 3),
+            pacing: Pacing::default(),
             read_bytes: 1 << 20,
             checkpoint_interval_ms: 1000,
             secret_seed: 42,

@@ -167,7 +167,8 @@ impl Journal {
         self.extents_free_after(group_bytes).is_some()
     }
 
-    /// Lays the frames out as the next group. The caller has asked `has_room`, and has no group in flight.
+    /// Lays the frames out as the next group. The caller has asked `has_room`; a group that opens an extent is built
+    /// when all before it are durable.
     pub fn build(&mut self, frames: &[Frame]) -> GroupWrite {
         let length = GROUP_HEADER_BYTES + frames.iter().map(Frame::group_bytes).sum::<usize>();
         let opened = self.make_room(length);
