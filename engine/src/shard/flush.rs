@@ -11,13 +11,11 @@ use bytes::Bytes;
 use super::{
     Purpose, Shard,
     partition::{Partition, Slot},
+    segment_writer::{SegmentWriter, partial},
 };
 use crate::{
     base::{FilePosition, Offset},
-    io::{
-        buffer::AlignedBuf,
-        journal::{format::FrameKind, writer::Frame},
-    },
+    io::journal::{format::FrameKind, writer::Frame},
     limits::{BLOCK_BYTES, FLUSH_WRITES_MAX},
     log::{
         Log, Placement, encode_epochs, names,
@@ -66,20 +64,6 @@ struct Writes {
     log: Log,
     segment: SegmentWriter,
     entries: EntryWriter,
-}
-
-/// Builds a segment's writes: whole blocks of at most `write_max`.
-#[derive(Debug)]
-struct SegmentWriter {
-    file: FileName,
-    /// Where `buffer` goes; a multiple of the block size.
-    position: u64,
-    buffer: AlignedBuf,
-    /// What is still to come, at most: sizes the buffers.
-    bytes_left: usize,
-    /// `Pacing::flush_write_bytes`
-    write_max: usize,
-    pushed: bool,
 }
 
 impl Shard {
@@ -309,10 +293,6 @@ fn next_unflushed(partition: &Partition) -> Option<Placement> {
     partition.cache.get(first).map(|batch| batch.placement)
 }
 
-fn partial(size: FilePosition) -> usize {
-    size.0 as usize % BLOCK_BYTES
-}
-
 /// What is to be written up to `target`.
 fn unflushed_bytes(partition: &Partition, target: Offset) -> usize {
     let first = partition.cache_index(partition.flushed.next());
@@ -340,7 +320,7 @@ fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
         let applied = log.apply(&facts, batch.epoch, batch.placement, interval);
         let applied = applied.expect("cached batches continue the flushed log");
         if let Some((sealed, closing)) = applied.sealed {
-            let (bytes_left, write_max) = (writer.bytes_left, writer.write_max);
+            let (bytes_left, write_max) = (writer.bytes_left(), writer.write_max());
             writer.finish(&mut ops);
             entries.close(&sealed, closing, &mut ops);
             job.cuts.push(cut(directory, &sealed));
@@ -386,70 +366,6 @@ fn write_bytes(op: &Op) -> usize {
     match op {
         Op::Write { data, .. } => data.len(),
         _ => 0,
-    }
-}
-
-impl SegmentWriter {
-    fn new(
-        directory: &str,
-        segment: &Segment,
-        tail: &Bytes,
-        bytes_left: usize,
-        write_max: usize,
-    ) -> SegmentWriter {
-        let partial = partial(segment.size);
-        let mut buffer = AlignedBuf::with_capacity(0);
-        // A segment that was rolled away from is not written again: its tail may not be kept.
-        buffer.extend_from_slice(tail.get(..partial).unwrap_or(&[]));
-        let position = u64::from(segment.size.0) - partial as u64;
-        SegmentWriter {
-            file: names::log(directory, segment.base),
-            position,
-            buffer,
-            bytes_left,
-            write_max,
-            pushed: false,
-        }
-    }
-
-    fn push(&mut self, mut bytes: &[u8], ops: &mut Vec<Op>) {
-        self.pushed = true;
-        while !bytes.is_empty() {
-            let room = self.write_max - self.buffer.len();
-            self.buffer.reserve(self.bytes_left.min(room));
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.buffer.extend_from_slice(now);
-            bytes = later;
-            self.bytes_left = self.bytes_left.saturating_sub(now.len());
-            if self.buffer.len() == self.write_max {
-                self.emit(ops);
-            }
-        }
-    }
-
-    fn emit(&mut self, ops: &mut Vec<Op>) {
-        let data = std::mem::replace(&mut self.buffer, AlignedBuf::with_capacity(0)).freeze();
-        let (file, position) = (self.file.clone(), self.position);
-        self.position += data.len() as u64;
-        ops.push(Op::Write {
-            file,
-            position,
-            data,
-            path: Path::Direct,
-            sync: Sync::Later,
-            class: Class::Background,
-        });
-    }
-
-    /// Writes what is left; answers the bytes of the last, partial block.
-    fn finish(mut self, ops: &mut Vec<Op>) -> Bytes {
-        let partial = self.buffer.len() % BLOCK_BYTES;
-        let tail = Bytes::copy_from_slice(&self.buffer.as_slice()[self.buffer.len() - partial..]);
-        if self.pushed && !self.buffer.is_empty() {
-            self.buffer.pad_to_block();
-            self.emit(ops);
-        }
-        tail
     }
 }
 

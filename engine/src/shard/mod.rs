@@ -26,6 +26,7 @@ mod publish;
 mod recover;
 mod replay;
 mod retirement;
+mod segment_writer;
 pub mod settings;
 mod start;
 mod table;
