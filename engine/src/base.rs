@@ -210,6 +210,10 @@ pub struct Now {
 pub struct Deadline(pub u64);
 
 impl Now {
+    pub fn mono_ms(self) -> u64 {
+        self.mono_ns / 1_000_000
+    }
+
     pub fn after_ms(self, ms: u64) -> Deadline {
         Deadline(self.mono_ns.saturating_add(ms.saturating_mul(1_000_000)))
     }

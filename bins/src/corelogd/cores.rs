@@ -27,7 +27,7 @@ use engine::{
 use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
 use net::{
     admin::{About, Admin},
-    api::{Api, Broker},
+    api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, SessionLimits},
     node::{Node, Stopped},
     server::{Places, Server, ServerConfig, bind},
 };
@@ -38,6 +38,8 @@ use super::{Refusal, endpoints::Endpoint, identity::Identity, settings::Settings
 const BUS_MESSAGES: usize = 1024;
 /// How long a task may run before the executor looks for I/O again.
 const PREEMPT: Duration = Duration::from_millis(1);
+/// Fetch sessions take at most this part of a core's memory (one divided by it).
+const FETCH_SESSION_MEMORY_DIVISOR: u64 = 32;
 /// glommio's registered buffers, which nothing here uses: its smallest size.
 const GLOMMIO_BYTES: usize = 64 << 10;
 
@@ -210,9 +212,20 @@ fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> R
         auto_create_topics: config.auto_create_topics,
         delete_topics: config.delete_topics,
         fetch_bytes_max: u32::try_from(config.fetch_bytes_max).unwrap_or(u32::MAX),
+        fetch_sessions: fetch_sessions(settings),
         options: Arc::new(settings.options.clone()),
     };
     Ok(Told { name: endpoint.name.clone(), address, broker })
+}
+
+/// What one core's sessions on one listener may hold.
+fn fetch_sessions(settings: &Settings) -> SessionLimits {
+    let listeners = settings.endpoints.len().max(1);
+    let memory = settings.memory_per_core / FETCH_SESSION_MEMORY_DIVISOR / listeners as u64;
+    SessionLimits {
+        sessions: settings.config.fetch_sessions_max.div_ceil(settings.cpus.len().max(1) * listeners),
+        partitions: usize::try_from(memory).unwrap_or(usize::MAX) / FETCH_SESSION_PARTITION_BYTES,
+    }
 }
 
 fn places(settings: &Settings) -> Arc<Places> {

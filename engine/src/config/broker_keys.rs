@@ -184,7 +184,7 @@ broker_keys! {
         "Connections from one address at once.";
     Works "max.connections.per.ip.overrides" Text Some(""), Any, ClusterWide,
         "Connections at once of named addresses, as address:number,address:number.";
-    Planned "max.incremental.fetch.session.cache.slots" Int Some("1000"), AtLeast(0), ReadOnly,
+    Works "max.incremental.fetch.session.cache.slots" Int Some("1000"), AtLeast(0), ReadOnly,
         "Incremental fetch sessions that are kept.";
     Works "max.request.partition.size.limit" Int Some("2000"), AtLeast(1), ReadOnly,
         "Partitions that one DescribeTopicPartitions answers with.";

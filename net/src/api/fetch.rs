@@ -3,9 +3,8 @@
 //! Asks each owning core for what is there. If that is less than `min_bytes`, and nothing failed, it waits: a Watch on each
 //! of these cores for its part of what is missing; the first to wake ends the others, and all is fetched again, until
 //! there is enough or `max_wait_ms` has passed. Partitions share `max_bytes` in the order asked; the first with data gives at
-//! least one batch. Fetch sessions are not kept: a request that would open one is answered with session 0, as a broker
-//! without room for sessions does, one that names a session with FETCH_SESSION_ID_NOT_FOUND. The last stable offset is the
-//! high watermark until transactions exist.
+//! least one batch. What a session leaves out of requests and responses is added and taken away around this
+//! (`fetch_sessions.rs`). The last stable offset is the high watermark until transactions exist.
 
 use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 
@@ -18,18 +17,20 @@ use engine::{
     shard::command::{Command, Fetch, FetchPartition, Fetched, Reply, Watch},
 };
 
-use super::{Api, split::Split};
+use super::{
+    Api,
+    fetch_parts::{self, Named, Part},
+    fetch_sessions::{self, Context, Reader, Told},
+    split::Split,
+};
 use crate::{
     conn::Answer,
     limits,
     wire::{
         Records,
-        fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData},
+        fetch::{FetchRequest, FetchResponse, PartitionData},
     },
 };
-
-/// A session's first and last epoch: both ask for all that the request names.
-const SESSION_EPOCHS_FULL: [i32; 2] = [0, -1];
 
 /// The first version whose readers know zstd (KIP-110).
 const ZSTD_SINCE: i16 = 10;
@@ -41,31 +42,75 @@ enum Asked {
 }
 
 pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, correlation: i32) -> Answer {
-    if !SESSION_EPOCHS_FULL.contains(&request.session_epoch) {
-        let error_code = ErrorCode::FetchSessionIdNotFound.code();
-        let response = FetchResponse { error_code, ..Default::default() };
-        return super::reply(&response, version, correlation);
-    }
+    let session = fetch_sessions::Asked {
+        id: request.session_id,
+        epoch: request.session_epoch,
+        named: Named::of(version),
+        reader: if request.replica_id.max(request.replica_state.replica_id) >= 0 {
+            Reader::Follower
+        } else {
+            Reader::Consumer
+        },
+    };
+    let parts = fetch_parts::of(&request);
+    let forgotten = fetch_parts::forgotten(&request);
+    let begun = api.sessions.borrow_mut().begin(session, parts, &forgotten, api.node.now().mono_ms());
+    let response = match begun {
+        Ok(context) => {
+            let fetched = poll(&api, &request, context.parts(), session.named).await;
+            let fetched: Vec<_> = fetched.into_iter().map(|one| readable(one, version)).collect();
+            let mut sessions = api.sessions.borrow_mut();
+            let told: Vec<Told> = fetched.iter().map(told).collect();
+            let read_committed = request.isolation_level == 1;
+            let respond = |parts: Vec<Part>| {
+                parts.into_iter().zip(fetched).map(move |(part, fetched)| {
+                    let data = data(&part, fetched, read_committed);
+                    (part, data)
+                })
+            };
+            match context {
+                Context::Sessionless(parts) => {
+                    Ok((fetch_sessions::NONE, fetch_parts::by_topic(respond(parts))))
+                }
+                Context::Full(parts) => {
+                    let [a, b, c, d, ..] = api.node.random();
+                    let (now_ms, random) = (api.node.now().mono_ms(), u32::from_be_bytes([a, b, c, d]));
+                    let id = sessions.open(session, parts.clone(), &told, now_ms, random);
+                    Ok((id, fetch_parts::by_topic(respond(parts))))
+                }
+                Context::Incremental { id, epoch, parts } => sessions.tell(id, epoch, &told).map(|news| {
+                    let all = respond(parts).zip(news);
+                    (id, fetch_parts::by_topic(all.filter(|(_, news)| *news).map(|(answer, _)| answer)))
+                }),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let response = match response {
+        Ok((session_id, responses)) => FetchResponse { session_id, responses, ..Default::default() },
+        Err(error) => FetchResponse { error_code: error.code(), ..Default::default() },
+    };
+    super::reply(&response, version, correlation)
+}
+
+/// What there is, once it is enough or the time is over.
+async fn poll(api: &Rc<Api>, request: &FetchRequest, parts: &[Part], named: Named) -> Vec<Fetched> {
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits::FETCH_WAIT_MS_MAX);
     let deadline = api.node.now().after_ms(wait_ms);
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
     let bytes_max = u32::try_from(request.max_bytes).unwrap_or(0).min(api.broker.fetch_bytes_max);
     let mut bytes_before = None;
-    let mut waited_ns = 0;
     loop {
-        let asked = api.node.with_image(|image| place(image, &request, version));
-        let fetched = fetch(&api, &asked, bytes_max).await;
+        let asked = api.node.with_image(|image| place(image, parts, named));
+        let fetched = fetch(api, &asked, bytes_max).await;
         let bytes: usize = fetched.iter().map(Fetched::bytes).sum();
         // A Watch that woke without more to read saw something else happen: answer with what there is.
         let stuck = bytes_before.replace(bytes) == Some(bytes);
         let enough = bytes >= bytes_min || stuck || wait_ms == 0 || asked.is_empty();
         if enough || api.node.now().reached(deadline) || !fetched.iter().all(is_at_end) {
-            let answer = super::reply(&respond(&request, fetched, version), version, correlation);
-            return answer.after_waiting(waited_ns);
+            return fetched;
         }
-        let since_ns = api.node.clock_ns();
-        watch(&api, &asked, &fetched, bytes_min - bytes, deadline).await;
-        waited_ns += api.node.clock_ns().saturating_sub(since_ns);
+        watch(api, &asked, &fetched, bytes_min - bytes, deadline).await;
     }
 }
 
@@ -76,33 +121,28 @@ fn is_at_end(fetched: &Fetched) -> bool {
         && next.is_none_or(|(_, header)| header.next_offset() >= fetched.high_watermark)
 }
 
-fn place(image: &Image, request: &FetchRequest, version: i16) -> Vec<Asked> {
-    let mut asked = Vec::new();
-    for topic in &request.topics {
-        let (found, unknown) = if version >= 13 {
-            (image.topic_by_id(topic.topic_id), ErrorCode::UnknownTopicId)
-        } else {
-            (image.topic(&topic.topic), ErrorCode::UnknownTopicOrPartition)
+fn place(image: &Image, parts: &[Part], named: Named) -> Vec<Asked> {
+    let place = |part: &Part| {
+        let (topic, unknown) = match named {
+            Named::ById => (image.topic_by_id(part.topic_id), ErrorCode::UnknownTopicId),
+            Named::ByName => (image.topic(&part.topic), ErrorCode::UnknownTopicOrPartition),
         };
-        for partition in &topic.partitions {
-            let index = PartitionIndex(partition.partition);
-            asked.push(match found.map(|topic| (topic.id, topic.partition(index))) {
-                None => Asked::Refused(unknown),
-                Some((_, None)) => Asked::Refused(ErrorCode::UnknownTopicOrPartition),
-                Some((topic, Some(image))) => Asked::Core(
-                    image.core,
-                    FetchPartition {
-                        partition: TopicPartition { topic, partition: index },
-                        offset: Offset(partition.fetch_offset),
-                        bytes_max: u32::try_from(partition.partition_max_bytes).unwrap_or(0),
-                        leader_epoch: (partition.current_leader_epoch >= 0)
-                            .then_some(LeaderEpoch(partition.current_leader_epoch)),
-                    },
-                ),
-            });
+        let index = PartitionIndex(part.partition);
+        match topic.map(|topic| (topic.id, topic.partition(index))) {
+            None => Asked::Refused(unknown),
+            Some((_, None)) => Asked::Refused(ErrorCode::UnknownTopicOrPartition),
+            Some((topic, Some(image))) => Asked::Core(
+                image.core,
+                FetchPartition {
+                    partition: TopicPartition { topic, partition: index },
+                    offset: Offset(part.offset),
+                    bytes_max: u32::try_from(part.bytes_max).unwrap_or(0),
+                    leader_epoch: (part.leader_epoch >= 0).then_some(LeaderEpoch(part.leader_epoch)),
+                },
+            ),
         }
-    }
-    asked
+    };
+    parts.iter().map(place).collect()
 }
 
 /// What is there now, in the order asked.
@@ -200,34 +240,31 @@ fn readable(fetched: Fetched, version: i16) -> Fetched {
     fetched
 }
 
-fn respond(request: &FetchRequest, fetched: Vec<Fetched>, version: i16) -> FetchResponse {
-    let read_committed = request.isolation_level == 1;
-    let mut fetched = fetched.into_iter().map(|fetched| readable(fetched, version));
-    let mut responses = Vec::with_capacity(request.topics.len());
-    for topic in &request.topics {
-        let partitions = topic.partitions.iter().zip(&mut fetched).map(|(asked, fetched)| PartitionData {
-            partition_index: asked.partition,
-            error_code: fetched.error.code(),
-            high_watermark: fetched.high_watermark.0,
-            last_stable_offset: fetched.last_stable.0,
-            log_start_offset: fetched.log_start.0,
-            aborted_transactions: read_committed.then(Vec::new),
-            records: Some(fetched.records.into_iter().collect::<Records>()),
-            ..Default::default()
-        });
-        responses.push(FetchableTopicResponse {
-            topic: topic.topic.clone(),
-            topic_id: topic.topic_id,
-            partitions: partitions.collect(),
-        });
+fn told(fetched: &Fetched) -> Told {
+    Told {
+        error: fetched.error,
+        high_watermark: fetched.high_watermark.0,
+        log_start: fetched.log_start.0,
+        has_records: !fetched.records.is_empty(),
     }
-    FetchResponse { responses, ..Default::default() }
+}
+
+fn data(part: &Part, fetched: Fetched, read_committed: bool) -> PartitionData {
+    PartitionData {
+        partition_index: part.partition,
+        error_code: fetched.error.code(),
+        high_watermark: fetched.high_watermark.0,
+        last_stable_offset: fetched.last_stable.0,
+        log_start_offset: fetched.log_start.0,
+        aborted_transactions: read_committed.then(Vec::new),
+        records: Some(fetched.records.into_iter().collect::<Records>()),
+        ..Default::default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::fetch::FetchTopic;
 
     fn fetched(sizes: &[usize]) -> Fetched {
         let records = sizes.iter().map(|size| Bytes::from(vec![0; *size])).collect();
@@ -271,15 +308,13 @@ mod tests {
 
     #[test]
     fn an_unknown_topic_is_answered_in_kafkas_words() {
-        let partition = crate::wire::fetch::FetchPartition::default();
-        let topic = FetchTopic { topic: "orders".into(), partitions: vec![partition], ..Default::default() };
-        let request = FetchRequest { topics: vec![topic], isolation_level: 1, ..Default::default() };
-        for (version, expected) in [(12, ErrorCode::UnknownTopicOrPartition), (13, ErrorCode::UnknownTopicId)]
+        let parts = [Part { topic: "orders".into(), ..Default::default() }];
+        for (named, expected) in
+            [(Named::ByName, ErrorCode::UnknownTopicOrPartition), (Named::ById, ErrorCode::UnknownTopicId)]
         {
-            let asked = place(&Image::default(), &request, version);
+            let asked = place(&Image::default(), &parts, named);
             assert!(matches!(asked[..], [Asked::Refused(error)] if error == expected));
-            let response = respond(&request, vec![refused(expected)], version);
-            let partition = &response.responses[0].partitions[0];
+            let partition = data(&parts[0], refused(expected), true);
             assert_eq!(partition.error_code, expected.code());
             assert_eq!(partition.aborted_transactions, Some(vec![]));
         }

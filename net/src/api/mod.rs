@@ -10,6 +10,8 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod fetch;
+mod fetch_parts;
+mod fetch_sessions;
 mod find_coordinator;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -38,6 +40,8 @@ use crate::{
     node::Node,
     wire::{ApiKey, Message, Reader, RequestHeader, Text, WireError, told_frame},
 };
+use fetch_sessions::FetchSessions;
+pub use fetch_sessions::{PARTITION_BYTES as FETCH_SESSION_PARTITION_BYTES, SessionLimits};
 use init_producer_id::ProducerIds;
 use measure::Measures;
 
@@ -89,6 +93,8 @@ pub struct Broker {
     pub delete_topics: bool,
     /// `fetch.max.bytes`
     pub fetch_bytes_max: u32,
+    /// One core's and listener's share of `max.incremental.fetch.session.cache.slots`, and of memory.
+    pub fetch_sessions: SessionLimits,
     /// What the broker was started with, for those who ask for its options.
     pub options: Arc<Overrides>,
 }
@@ -98,12 +104,15 @@ pub struct Api {
     node: Rc<Node>,
     broker: Broker,
     producer_ids: RefCell<ProducerIds>,
+    sessions: RefCell<FetchSessions>,
     measures: RefCell<Measures>,
 }
 
 impl Api {
     pub fn new(node: Rc<Node>, broker: Broker) -> Rc<Api> {
-        Rc::new(Api { node, broker, producer_ids: RefCell::default(), measures: RefCell::default() })
+        let sessions = RefCell::new(FetchSessions::new(node.core(), broker.fetch_sessions));
+        let (producer_ids, measures) = Default::default();
+        Rc::new(Api { node, broker, producer_ids, sessions, measures })
     }
 
     pub fn node(&self) -> &Rc<Node> {
@@ -252,6 +261,7 @@ mod tests {
             auto_create_topics: true,
             delete_topics: true,
             fetch_bytes_max: 1 << 20,
+            fetch_sessions: SessionLimits::default(),
             options: Arc::default(),
         }
     }
