@@ -118,6 +118,20 @@ broker_config! {
     group_session_timeout_ms_min: u64 = required("group.min.session.timeout.ms"),
     group_session_timeout_ms_max: u64 = required("group.max.session.timeout.ms"),
     group_size_max: usize = required("group.max.size"),
+    group_consumer_session_timeout_ms: u64 = required("group.consumer.session.timeout.ms"),
+    group_consumer_session_timeout_ms_min: u64 = required("group.consumer.min.session.timeout.ms"),
+    group_consumer_session_timeout_ms_max: u64 = required("group.consumer.max.session.timeout.ms"),
+    group_consumer_heartbeat_interval_ms: u64 = required("group.consumer.heartbeat.interval.ms"),
+    group_consumer_heartbeat_interval_ms_min: u64 = required("group.consumer.min.heartbeat.interval.ms"),
+    group_consumer_heartbeat_interval_ms_max: u64 = required("group.consumer.max.heartbeat.interval.ms"),
+    group_consumer_assignment_interval_ms: u64 = required("group.consumer.assignment.interval.ms"),
+    group_consumer_assignment_interval_ms_min: u64 = required("group.consumer.min.assignment.interval.ms"),
+    group_consumer_assignment_interval_ms_max: u64 = required("group.consumer.max.assignment.interval.ms"),
+    group_consumer_size_max: usize = required("group.consumer.max.size"),
+    /// Separated by commas, the default first.
+    group_consumer_assignors: String = required("group.consumer.assignors"),
+    group_consumer_migration_policy: String = required("group.consumer.migration.policy"),
+    group_consumer_regex_refresh_interval_ms: u64 = required("group.consumer.regex.refresh.interval.ms"),
     offsets_topic_partitions: i32 = required("offsets.topic.num.partitions"),
     /// `None` until it is set: as many as there are brokers, at most 3.
     offsets_topic_replication_factor: Option<i16> = given("offsets.topic.replication.factor"),
@@ -135,6 +149,30 @@ broker_config! {
 }
 
 impl BrokerConfig {
+    /// Name, shortest, value, longest.
+    fn consumer_group_ranges(&self) -> [(&'static str, u64, u64, u64); 3] {
+        [
+            (
+                "session.timeout",
+                self.group_consumer_session_timeout_ms_min,
+                self.group_consumer_session_timeout_ms,
+                self.group_consumer_session_timeout_ms_max,
+            ),
+            (
+                "heartbeat.interval",
+                self.group_consumer_heartbeat_interval_ms_min,
+                self.group_consumer_heartbeat_interval_ms,
+                self.group_consumer_heartbeat_interval_ms_max,
+            ),
+            (
+                "assignment.interval",
+                self.group_consumer_assignment_interval_ms_min,
+                self.group_consumer_assignment_interval_ms,
+                self.group_consumer_assignment_interval_ms_max,
+            ),
+        ]
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |key: &str, message: String| Err(ConfigError { key: key.to_owned(), message });
         if self.data_dirs.len() > 1 {
@@ -148,6 +186,21 @@ impl BrokerConfig {
         if self.group_session_timeout_ms_min > self.group_session_timeout_ms_max {
             let message = "group.min.session.timeout.ms is above group.max.session.timeout.ms".to_owned();
             return refuse("group.min.session.timeout.ms", message);
+        }
+        for (name, min, value, max) in self.consumer_group_ranges() {
+            if value < min || value > max {
+                let key = format!("group.consumer.{name}.ms");
+                let message = format!(
+                    "{key} is {value}, outside of group.consumer.min.{name}.ms ({min}) to group.consumer.max.{name}.ms ({max})"
+                );
+                return refuse(&key, message);
+            }
+        }
+        if self.group_consumer_heartbeat_interval_ms >= self.group_consumer_session_timeout_ms {
+            let message =
+                "group.consumer.heartbeat.interval.ms must be less than group.consumer.session.timeout.ms"
+                    .to_owned();
+            return refuse("group.consumer.heartbeat.interval.ms", message);
         }
         if self.topic.message_bytes_max > self.request_bytes_max {
             let message =

@@ -9,6 +9,16 @@ use crate::config::key::{Effect, Key};
 use crate::config::suggest::suggestion;
 use crate::limits::BATCH_BYTES_MAX;
 
+/// By name, or by Kafka's class.
+const ASSIGNORS: &[&str] = &[
+    "uniform",
+    "range",
+    "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+    "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+];
+
+const MIGRATION_POLICIES: &[&str] = &["disabled", "upgrade", "downgrade", "bidirectional"];
+
 macro_rules! broker_keys {
     ($($effect:ident $name:literal $kind:ident $default:expr, $check:expr, $update:ident, $doc:literal;)*) => {
         pub const BROKER_KEYS: &[Key] = &[$(Key {
@@ -84,13 +94,31 @@ broker_keys! {
         "Whether replicas beside the in-sync ones stay eligible (KIP-966).";
     Works "fetch.max.bytes" Int Some("57671680"), AtLeast(1024), ReadOnly,
         "The most that one Fetch returns, whatever the client asks for.";
-    Planned "group.consumer.assignors" List Some("uniform,range"), Any, ReadOnly,
+    Works "group.consumer.assignment.interval.ms" Int Some("1000"), AtLeast(0), ReadOnly,
+        "The time between two assignments of one consumer group.";
+    Works "group.consumer.assignors" List Some("uniform,range"), ListOf(ASSIGNORS), ReadOnly,
         "Assignors of consumer groups, the default first.";
-    Planned "group.consumer.heartbeat.interval.ms" Int Some("5000"), AtLeast(1), ReadOnly,
+    Works "group.consumer.heartbeat.interval.ms" Int Some("5000"), AtLeast(1), ReadOnly,
         "How often a member reports (KIP-848).";
-    Planned "group.consumer.max.size" Int Some("2147483647"), AtLeast(1), ReadOnly,
+    Works "group.consumer.max.assignment.interval.ms" Int Some("15000"), AtLeast(0), ReadOnly,
+        "The longest interval between assignments.";
+    Works "group.consumer.max.heartbeat.interval.ms" Int Some("15000"), AtLeast(1), ReadOnly,
+        "The longest interval between heartbeats.";
+    Works "group.consumer.max.session.timeout.ms" Int Some("60000"), AtLeast(1), ReadOnly,
+        "The longest session of a consumer group's members.";
+    Works "group.consumer.max.size" Int Some("2147483647"), AtLeast(1), ReadOnly,
         "Members of a consumer group.";
-    Planned "group.consumer.session.timeout.ms" Int Some("45000"), AtLeast(1), ReadOnly,
+    Works "group.consumer.migration.policy" Text Some("bidirectional"), OneOf(MIGRATION_POLICIES), ReadOnly,
+        "Whether groups with members turn from classic to consumer groups and back.";
+    Works "group.consumer.min.assignment.interval.ms" Int Some("0"), AtLeast(0), ReadOnly,
+        "The shortest interval between assignments.";
+    Works "group.consumer.min.heartbeat.interval.ms" Int Some("5000"), AtLeast(1), ReadOnly,
+        "The shortest interval between heartbeats.";
+    Works "group.consumer.min.session.timeout.ms" Int Some("45000"), AtLeast(1), ReadOnly,
+        "The shortest session of a consumer group's members.";
+    Works "group.consumer.regex.refresh.interval.ms" Int Some("600000"), AtLeast(10000), ReadOnly,
+        "How often regular expressions are matched again, whether topics came or not.";
+    Works "group.consumer.session.timeout.ms" Int Some("45000"), AtLeast(1), ReadOnly,
         "A member that is silent for so long leaves (KIP-848).";
     Planned "group.initial.rebalance.delay.ms" Int Some("3000"), Any, ReadOnly,
         "How long the first rebalance of a group waits for more members.";

@@ -1,5 +1,6 @@
 //! The options that bind groups: `group.*` and `offsets.*`, resolved. Plain data, the same on every core.
 
+use super::consumer::Settings;
 use crate::base::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub struct GroupConfig {
     pub retention_ms: i64,
     /// `offsets.retention.check.interval.ms`
     pub retention_check_interval_ms: u64,
+    pub consumer: Settings,
     /// Memory of one core for its groups. Beyond it there are no new groups, members or offsets; what is there goes on.
     pub bytes_max: usize,
 }
@@ -33,6 +35,7 @@ impl Default for GroupConfig {
             metadata_bytes_max: 4096,
             retention_ms: 10_080 * 60_000,
             retention_check_interval_ms: 600_000,
+            consumer: Settings::default(),
             bytes_max: 64 << 20,
         }
     }

@@ -1,5 +1,6 @@
 //! What an event does to the world outside the machine: answers, records to append, alarms to set. Plain data.
 
+use super::consumer::Decision;
 use super::request::{Caller, Reply};
 use super::timers::{GroupId, MemberId, TimerChange};
 use crate::base::PartitionIndex;
@@ -38,6 +39,15 @@ pub enum Then {
     },
     /// A static member's id changes; its join is answered.
     Replaced(Box<Replacement>),
+    /// The last member of the consumer protocol has left: the others, of the classic one, rebalance among themselves.
+    Downgraded {
+        group: GroupId,
+    },
+    /// A consumer group's decision: its alarms.
+    Settled {
+        group: GroupId,
+        decision: Decision,
+    },
 }
 
 /// A static member that came back under a new id, without a rebalance.

@@ -1,15 +1,17 @@
 //! All groups of one core: finds the group of a request, keeps the order of time and the count of memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::classic::Turn;
 use super::config::GroupConfig;
+use super::consumer::{NoTopics, Topics};
 use super::effects::Effects;
 use super::kind::Kind;
 use super::limits::{ALARMS_PER_TURN, MAP_ENTRY_BYTES};
 use super::offsets::{Offsets, Room};
 use super::request::{Caller, Reply, Request};
-use super::timers::{GroupId, Timers};
+use super::timers::{Alarm, GroupId, Timers};
 use super::walk::Walks;
 use crate::base::{Deadline, Now, PartitionIndex};
 use crate::error::ErrorCode;
@@ -49,6 +51,7 @@ impl Group {
 #[derive(Debug)]
 pub struct Groups {
     pub(super) config: GroupConfig,
+    pub(super) topics: Arc<dyn Topics>,
     pub(super) groups: BTreeMap<GroupId, Group>,
     timers: Timers,
     pub(super) walks: Walks,
@@ -59,6 +62,7 @@ impl Groups {
     pub fn new(config: GroupConfig) -> Groups {
         Groups {
             config,
+            topics: Arc::new(NoTopics),
             groups: BTreeMap::new(),
             timers: Timers::default(),
             walks: Walks::default(),
@@ -112,6 +116,17 @@ impl Groups {
             Request::Describe(groups) => {
                 let described = groups.into_iter().map(|group| self.describe(group, home)).collect();
                 effects.reply(caller, Reply::Described(described));
+            }
+            Request::ConsumerHeartbeat(heartbeat) => {
+                self.consumer_heartbeat(now, caller, &heartbeat, home, &mut effects);
+            }
+            Request::DescribeConsumer(groups) => {
+                let described = |group: String| {
+                    let described = self.describe_consumer(now, &group, home);
+                    (group, described)
+                };
+                let described = groups.into_iter().map(described).collect();
+                effects.reply(caller, Reply::ConsumerDescribed(described));
             }
             Request::List(filter) => effects.reply(caller, Reply::Listed(self.list(&filter))),
             Request::Delete(groups) => self.delete(caller, groups, home, &mut effects),
@@ -172,9 +187,20 @@ impl Groups {
     pub fn ring(&mut self, now: Now) -> Option<Effects> {
         let (id, alarm) = self.timers.ring(now)?;
         let mut effects = Effects::default();
-        self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
-            Kind::Classic(group) => group.ring(turn, alarm),
+        let overdue = self.with_group(now, &id, &mut effects, |group, turn| match (&mut group.kind, alarm) {
+            (Kind::Consumer(live), Alarm::Member(member, alarm)) => {
+                live.ring(turn.now, &member, alarm, &mut turn.effects.timers).then_some(member)
+            }
+            (Kind::Classic(group), alarm @ (Alarm::Session(_) | Alarm::Join | Alarm::Sync)) => {
+                group.ring(turn, alarm);
+                None
+            }
+            // Of what the group was before.
+            (Kind::Classic(_) | Kind::Consumer(_), _) => None,
         });
+        if let Some(member) = overdue.flatten() {
+            self.fence(now, &id, &[member], &mut effects);
+        }
         Some(effects)
     }
 

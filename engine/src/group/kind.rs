@@ -1,6 +1,7 @@
 //! The kinds of groups, and what the coordinator asks of each: the place where another kind plugs in.
 
-use super::classic::{ClassicGroup, Phase};
+use super::classic::{CONSUMER, ClassicGroup, Phase};
+use super::consumer::{Committer, Epoch, Live};
 use super::offsets::Clock;
 use super::record::GroupRecord;
 use super::request::{Commit, Described, Listed};
@@ -10,6 +11,8 @@ use crate::error::ErrorCode;
 #[derive(Clone, Debug)]
 pub enum Kind {
     Classic(Box<ClassicGroup>),
+    /// KIP-848
+    Consumer(Box<Live>),
 }
 
 impl Kind {
@@ -17,12 +20,14 @@ impl Kind {
     pub fn name(&self) -> &'static str {
         match self {
             Kind::Classic(_) => "classic",
+            Kind::Consumer(_) => "consumer",
         }
     }
 
     pub fn state(&self) -> &'static str {
         match self {
             Kind::Classic(group) => group.phase().name(),
+            Kind::Consumer(live) => live.group.state().name(),
         }
     }
 
@@ -30,6 +35,7 @@ impl Kind {
     pub fn is_empty(&self) -> bool {
         match self {
             Kind::Classic(group) => group.is_empty(),
+            Kind::Consumer(live) => live.group.is_empty(),
         }
     }
 
@@ -37,6 +43,7 @@ impl Kind {
     pub fn is_trivial(&self) -> bool {
         match self {
             Kind::Classic(group) => group.is_trivial(),
+            Kind::Consumer(live) => live.group.is_empty(),
         }
     }
 
@@ -44,12 +51,19 @@ impl Kind {
     pub fn bytes(&self) -> usize {
         match self {
             Kind::Classic(group) => group.bytes(),
+            Kind::Consumer(live) => live.bytes(),
         }
     }
 
     pub fn listed(&self, id: &GroupId) -> Listed {
         match self {
             Kind::Classic(group) => group.listed(id),
+            Kind::Consumer(live) => Listed {
+                group: id.clone(),
+                protocol_type: CONSUMER.into(),
+                state: live.group.state().name(),
+                kind: "Consumer",
+            },
         }
     }
 
@@ -57,21 +71,28 @@ impl Kind {
     pub fn describe(&self, id: String) -> Described {
         match self {
             Kind::Classic(group) => group.describe(id),
+            Kind::Consumer(_) => Described::refused(id, ErrorCode::GroupIdNotFound),
         }
     }
 
-    pub fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+    /// Who a commit is from, and so which of its partitions count.
+    pub fn check_commit(&self, commit: &Commit) -> Result<Committer<'_>, ErrorCode> {
         match self {
             Kind::Classic(group) => {
-                group.check_commit(&commit.member, commit.instance.as_deref(), commit.generation)
+                group.check_commit(&commit.member, commit.instance.as_deref(), commit.generation)?;
+                Ok(Committer::Current)
+            }
+            Kind::Consumer(live) => {
+                live.group.committer(&commit.member, Epoch(commit.generation), commit.version)
             }
         }
     }
 
     /// Whether a member of a KIP-848 group may see the offsets; everybody else may.
-    pub fn check_fetch(&self, _member: Option<&str>, _member_epoch: i32) -> Result<(), ErrorCode> {
+    pub fn check_fetch(&self, member: Option<&str>, member_epoch: i32) -> Result<(), ErrorCode> {
         match self {
             Kind::Classic(_) => Ok(()),
+            Kind::Consumer(live) => live.group.check_fetch(member, Epoch(member_epoch)),
         }
     }
 
@@ -79,6 +100,7 @@ impl Kind {
         match self {
             Kind::Classic(group) if group.is_empty() || group.speaks_consumer() => Ok(()),
             Kind::Classic(_) => Err(ErrorCode::NonEmptyGroup),
+            Kind::Consumer(_) => Ok(()),
         }
     }
 
@@ -90,6 +112,7 @@ impl Kind {
     pub fn is_subscribed(&self, topic: &str) -> bool {
         match self {
             Kind::Classic(group) => group.is_subscribed(topic),
+            Kind::Consumer(live) => live.group.is_subscribed_to(topic),
         }
     }
 
@@ -105,6 +128,7 @@ impl Kind {
                 }
                 (Some(_), _) => Clock::Stopped,
             },
+            Kind::Consumer(_) => Clock::SinceCommit,
         }
     }
 
@@ -112,6 +136,7 @@ impl Kind {
     pub fn tombstones(&self, id: &str) -> Vec<GroupRecord> {
         match self {
             Kind::Classic(_) => vec![GroupRecord::GroupMetadata(id.to_owned(), None)],
+            Kind::Consumer(live) => live.group.tombstones(),
         }
     }
 
@@ -119,6 +144,7 @@ impl Kind {
     pub fn abandon(&mut self, turn: &mut super::classic::Turn<'_>, error: ErrorCode) {
         match self {
             Kind::Classic(group) => group.abandon(turn, error),
+            Kind::Consumer(live) => live.abandon(&mut turn.effects.timers),
         }
     }
 }

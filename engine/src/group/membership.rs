@@ -1,12 +1,13 @@
 //! Requests of members: finds the group, or makes it, and lets it decide.
 
 use super::classic::ClassicGroup;
-use super::effects::Effects;
+use super::consumer::Live;
+use super::effects::{Effects, Proposal, Then};
 use super::groups::{Group, Groups, Home};
 use super::kind::Kind;
 use super::offsets::Room;
 use super::request::{Caller, Heartbeat, Join, Joined, Leave, Left, Reply, Sync, Synced};
-use crate::base::Now;
+use crate::base::{Now, PartitionIndex};
 use crate::error::ErrorCode;
 
 impl Groups {
@@ -40,6 +41,23 @@ impl Groups {
             return refuse(&join.member, ErrorCode::CoordinatorNotAvailable);
         }
         let id = join.group.clone();
+        if let Some(Kind::Consumer(live)) = self.groups.get(&*id).map(|group| &group.kind) {
+            if !live.group.is_empty() {
+                let (decision, joined) = live.group.join_classic(&self.context(now), &join);
+                let reply = Some((caller, Reply::Joined(joined)));
+                self.propose(now, partition, &id, Vec::new(), decision, reply, effects);
+                return;
+            }
+            // Nobody is left who would mind: the group is what the next member makes of it.
+            let records = live.group.tombstones();
+            let (replies, then) = (Vec::new(), Then::Nothing);
+            effects.proposals.push(Proposal { partition, records, replies, then });
+            if let Some(group) = self.groups.get_mut(&*id) {
+                self.bytes -= group.bytes();
+                group.kind = Kind::Classic(Box::new(ClassicGroup::new(now)));
+                self.bytes += group.bytes();
+            }
+        }
         if !is_known {
             let mut group = Group::classic(partition);
             group.kind = Kind::Classic(Box::new(ClassicGroup::new(now)));
@@ -47,6 +65,7 @@ impl Groups {
         }
         self.with_group(now, &id, effects, |group, turn| match &mut group.kind {
             Kind::Classic(group) => group.join(turn, caller, join),
+            Kind::Consumer(_) => {}
         });
     }
 
@@ -68,8 +87,15 @@ impl Groups {
             return;
         }
         let id = sync.group.clone();
+        if let Some((partition, live)) = self.consumer(&id) {
+            let (decision, synced) = live.group.sync_classic(&self.context(now), &sync);
+            let reply = Some((caller, Reply::Synced(synced)));
+            self.propose(now, partition, &id, Vec::new(), decision, reply, effects);
+            return;
+        }
         self.with_group(now, &id, effects, |group, turn| match &mut group.kind {
             Kind::Classic(group) => group.sync(turn, caller, sync),
+            Kind::Consumer(_) => {}
         });
     }
 
@@ -85,6 +111,11 @@ impl Groups {
         let code =
             self.with_group(now, &heartbeat.group, &mut effects, |group, turn| match &mut group.kind {
                 Kind::Classic(group) => group.heartbeat(turn, heartbeat),
+                Kind::Consumer(live) => {
+                    let (decision, code) = live.group.heartbeat_classic(heartbeat);
+                    live.settle(turn.now, &decision, &mut turn.effects.timers);
+                    code
+                }
             });
         code.unwrap_or(ErrorCode::UnknownMemberId)
     }
@@ -109,8 +140,24 @@ impl Groups {
             effects.reply(caller, Reply::Left(left));
             return;
         }
+        if let Some((partition, live)) = self.consumer(&leave.group) {
+            let (members, gone) = live.group.leave_classic(&leave);
+            let decision = live.group.fence(&self.context(now), &gone);
+            let reply = Some((caller, Reply::Left(Left { error: ErrorCode::None, members })));
+            self.propose(now, partition, &leave.group, Vec::new(), decision, reply, effects);
+            return;
+        }
         self.with_group(now, &leave.group, effects, |group, turn| match &mut group.kind {
             Kind::Classic(group) => group.leave(turn, caller, &leave),
+            Kind::Consumer(_) => {}
         });
+    }
+
+    fn consumer(&self, id: &str) -> Option<(PartitionIndex, &Live)> {
+        let group = self.groups.get(id)?;
+        match &group.kind {
+            Kind::Consumer(live) => Some((group.partition, live)),
+            Kind::Classic(_) => None,
+        }
     }
 }

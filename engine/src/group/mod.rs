@@ -10,6 +10,7 @@ pub mod config;
 pub mod consumer;
 pub mod effects;
 mod groups;
+mod heartbeats;
 mod inventory;
 pub mod kind;
 pub mod limits;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::consumer::Committer;
 use super::effects::{Effects, Proposal, Then};
 use super::groups::{Groups, Home};
 use super::kind::Kind;
@@ -23,8 +24,8 @@ impl Groups {
         effects: &mut Effects,
     ) {
         let checked = self.check_commit(&commit, home);
-        let partition = match checked {
-            Ok(partition) => partition,
+        let (partition, committer) = match checked {
+            Ok(checked) => checked,
             Err(error) => {
                 let code = |topic: &CommitTopic| TopicCodes {
                     name: topic.name.clone(),
@@ -37,9 +38,10 @@ impl Groups {
         };
         let nothing = Offsets::default();
         let offsets = self.groups.get(&*commit.group).map_or(&nothing, |group| &group.offsets);
-        let (records, codes) = offsets.commit(now, &self.config, &commit, self.room());
+        let (records, codes) = offsets.commit(now, &self.config, &commit, committer, self.room());
         self.with_group(now, &commit.group, effects, |group, turn| match &mut group.kind {
             Kind::Classic(group) => group.has_committed(turn, &commit.member),
+            Kind::Consumer(_) => {}
         });
         let reply = (caller, Reply::Committed(codes));
         if records.is_empty() {
@@ -50,10 +52,14 @@ impl Groups {
         }
     }
 
-    fn check_commit(&self, commit: &Commit, home: Home<'_>) -> Result<PartitionIndex, ErrorCode> {
+    fn check_commit(
+        &self,
+        commit: &Commit,
+        home: Home<'_>,
+    ) -> Result<(PartitionIndex, Committer<'_>), ErrorCode> {
         let partition = home(&commit.group)?;
         match self.groups.get(&*commit.group) {
-            Some(group) => group.kind.check_commit(commit)?,
+            Some(group) => return Ok((partition, group.kind.check_commit(commit)?)),
             None if commit.generation >= 0 => {
                 let unknown = if commit.version >= 9 {
                     ErrorCode::GroupIdNotFound
@@ -66,7 +72,7 @@ impl Groups {
             None if self.room() == Room::Full => return Err(ErrorCode::CoordinatorNotAvailable),
             None => {}
         }
-        Ok(partition)
+        Ok((partition, Committer::Current))
     }
 
     pub(super) fn fetch_offsets(

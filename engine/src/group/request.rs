@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::consumer::{ConsumerHeartbeat, ConsumerHeartbeatReply, DescribedConsumerGroup};
 use crate::base::{CoreId, PartitionIndex, TopicId};
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Refusal};
 
 /// Names one request until its answer: the core that asked, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +37,9 @@ pub enum Request {
     DeleteOffsets(OffsetsDoomed),
     /// One answer per group, in the order asked.
     Describe(Vec<String>),
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
+    /// One answer per group, in the order asked.
+    DescribeConsumer(Vec<String>),
     /// The groups that this core coordinates.
     List(Filter),
     /// One answer per group, in the order asked.
@@ -52,6 +56,8 @@ pub enum Reply {
     OffsetsFetched(Vec<OffsetsFound>),
     OffsetsDeleted(Result<Vec<TopicCodes>, ErrorCode>),
     Described(Vec<Described>),
+    ConsumerHeartbeat(Result<ConsumerHeartbeatReply, Refusal>),
+    ConsumerDescribed(Vec<(String, Result<DescribedConsumerGroup, Refusal>)>),
     Listed(List),
     Deleted(Vec<ErrorCode>),
 }
@@ -74,6 +80,11 @@ impl Reply {
             Reply::Described(groups) => {
                 let refused = |described: Described| Described::refused(described.group, error);
                 Reply::Described(groups.into_iter().map(refused).collect())
+            }
+            Reply::ConsumerHeartbeat(_) => Reply::ConsumerHeartbeat(Err(Refusal::new(error, ""))),
+            Reply::ConsumerDescribed(groups) => {
+                let refused = |(group, _)| (group, Err(Refusal::new(error, "")));
+                Reply::ConsumerDescribed(groups.into_iter().map(refused).collect())
             }
             Reply::Listed(_) => Reply::Listed(List { error, groups: Vec::new(), more: None }),
             Reply::Deleted(codes) => {

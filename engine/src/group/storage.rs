@@ -1,5 +1,6 @@
 //! What is stored of groups: proposals become changes here and nowhere else, and a partition's groups come and go.
 
+use super::consumer::{Applied, Context, Live};
 use super::effects::{Effects, Proposal, Then};
 use super::groups::{Group, Groups};
 use super::kind::Kind;
@@ -17,19 +18,44 @@ impl Groups {
         if let Then::Replaced(replacement) = then {
             let id = replacement.group.clone();
             let reply = self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
-                Kind::Classic(group) => group.replaced(turn, *replacement),
+                Kind::Classic(group) => Some(group.replaced(turn, *replacement)),
+                Kind::Consumer(_) => None,
             });
             self.apply_all(partition, &records);
-            replies.extend(reply);
+            replies.extend(reply.flatten());
             return (replies, effects);
         }
+        match &then {
+            // What the group was before: a classic group's waiting members are told to join again, alarms of both kinds stop.
+            Then::Settled { group: id, .. } | Then::Downgraded { group: id } => {
+                let turns = matches!(then, Then::Downgraded { .. });
+                self.with_group(now, id, &mut effects, |group, turn| match &mut group.kind {
+                    Kind::Classic(group) => group.abandon(turn, ErrorCode::RebalanceInProgress),
+                    Kind::Consumer(live) if turns => live.abandon(&mut turn.effects.timers),
+                    Kind::Consumer(_) => {}
+                });
+            }
+            Then::Nothing | Then::Assigned { .. } | Then::Replaced(_) => {}
+        }
         self.apply_all(partition, &records);
-        if let Then::Assigned { group: id, generation } = then {
-            let waiting = self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
-                Kind::Classic(group) if group.generation() == generation => group.assigned(turn),
-                Kind::Classic(_) => Vec::new(),
-            });
-            replies.extend(waiting.into_iter().flatten());
+        match then {
+            Then::Nothing | Then::Replaced(_) => {}
+            Then::Assigned { group: id, generation } => {
+                let waiting = self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+                    Kind::Classic(group) if group.generation() == generation => group.assigned(turn),
+                    Kind::Classic(_) | Kind::Consumer(_) => Vec::new(),
+                });
+                replies.extend(waiting.into_iter().flatten());
+            }
+            Then::Settled { group, decision } => self.settle(now, &group, &decision, &mut effects),
+            Then::Downgraded { group: id } => {
+                self.with_group(now, &id, &mut effects, |group, turn| {
+                    if let Kind::Classic(group) = &mut group.kind {
+                        group.loaded(turn);
+                        group.prepare(turn, "the last member of the consumer protocol has left");
+                    }
+                });
+            }
         }
         (replies, effects)
     }
@@ -41,10 +67,11 @@ impl Groups {
             effects.reply(caller, reply.refused(error));
         }
         match proposal.then {
-            Then::Nothing => {}
+            Then::Nothing | Then::Settled { .. } | Then::Downgraded { .. } => {}
             Then::Assigned { group: id, .. } => {
                 self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
                     Kind::Classic(group) => group.not_assigned(turn, error),
+                    Kind::Consumer(_) => {}
                 });
             }
             Then::Replaced(replacement) => {
@@ -71,24 +98,71 @@ impl Groups {
             }
             GroupRecord::GroupMetadata(id, Some(value)) => self.install(partition, id, value),
             GroupRecord::GroupMetadata(id, None) => self.remove(id),
-            GroupRecord::ConsumerGroupMetadata(..)
-            | GroupRecord::ConsumerGroupPartitionMetadata(..)
-            | GroupRecord::ConsumerGroupMemberMetadata(..)
-            | GroupRecord::ConsumerGroupTargetAssignmentMetadata(..)
-            | GroupRecord::ConsumerGroupTargetAssignmentMember(..)
-            | GroupRecord::ConsumerGroupCurrentMemberAssignment(..)
-            | GroupRecord::ConsumerGroupRegularExpression(..) => {}
+            GroupRecord::ConsumerGroupMetadata(id, value) => {
+                self.apply_consumer(partition, id, value.is_some(), record);
+            }
+            GroupRecord::ConsumerGroupPartitionMetadata(id, value) => {
+                self.apply_consumer(partition, id, value.is_some(), record);
+            }
+            GroupRecord::ConsumerGroupTargetAssignmentMetadata(id, value) => {
+                self.apply_consumer(partition, id, value.is_some(), record);
+            }
+            GroupRecord::ConsumerGroupMemberMetadata(key, value) => {
+                self.apply_consumer(partition, &key.group, value.is_some(), record);
+            }
+            GroupRecord::ConsumerGroupTargetAssignmentMember(key, value) => {
+                self.apply_consumer(partition, &key.group, value.is_some(), record);
+            }
+            GroupRecord::ConsumerGroupCurrentMemberAssignment(key, value) => {
+                self.apply_consumer(partition, &key.group, value.is_some(), record);
+            }
+            GroupRecord::ConsumerGroupRegularExpression(key, value) => {
+                self.apply_consumer(partition, &key.group, value.is_some(), record);
+            }
+        }
+    }
+
+    /// A value makes the group a consumer group; a tombstone of one that it is not is old.
+    fn apply_consumer(&mut self, partition: PartitionIndex, id: &str, has_value: bool, record: &GroupRecord) {
+        let mut applied = Applied::Kept;
+        let mut apply = |group: &mut Group| {
+            if has_value && !matches!(group.kind, Kind::Consumer(_)) {
+                group.kind = Kind::Consumer(Box::new(Live::new(id.into())));
+            }
+            if let Kind::Consumer(live) = &mut group.kind {
+                applied = live.group.apply(record);
+            }
+        };
+        if has_value {
+            self.change(partition, id, &mut apply);
+        } else {
+            self.change_known(id, &mut apply);
+        }
+        if applied == Applied::Gone {
+            self.reset(id);
         }
     }
 
     fn install(&mut self, partition: PartitionIndex, id: &str, value: &GroupMetadataValue) {
-        self.change(partition, id, |group| match &mut group.kind {
-            Kind::Classic(group) => group.install(value),
+        self.change(partition, id, |group| {
+            if let Kind::Consumer(_) = group.kind {
+                group.kind = Kind::Classic(Box::default());
+            }
+            if let Kind::Classic(group) = &mut group.kind {
+                group.install(value);
+            }
         });
     }
 
-    /// The group is gone; offsets that were not deleted before are a simple group's.
+    /// A classic group is gone; one of another kind came after it.
     fn remove(&mut self, id: &str) {
+        if self.groups.get(id).is_some_and(|group| matches!(group.kind, Kind::Classic(_))) {
+            self.reset(id);
+        }
+    }
+
+    /// The group is gone; offsets that were not deleted before are a simple group's.
+    fn reset(&mut self, id: &str) {
         self.change_known(id, |group| {
             group.kind = Kind::Classic(Box::default());
             group.is_stored = !group.offsets.is_empty();
@@ -119,8 +193,14 @@ impl Groups {
     pub fn loaded(&mut self, now: Now, partition: PartitionIndex) -> Effects {
         let mut effects = Effects::default();
         for id in self.of_partition(partition) {
+            let topics = self.topics.clone();
             self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
                 Kind::Classic(group) => group.loaded(turn),
+                Kind::Consumer(live) => {
+                    let cx = Context { now, settings: &turn.config.consumer, topics: &*topics };
+                    let alarms = live.group.alarms_when_loaded(&cx);
+                    live.set_alarms(turn.now, &alarms, &mut turn.effects.timers);
+                }
             });
         }
         effects

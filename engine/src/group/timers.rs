@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::consumer::MemberAlarm;
 use crate::base::{Deadline, Now};
 
 pub type GroupId = Arc<str>;
@@ -18,6 +19,8 @@ pub enum Alarm {
     Join,
     /// The time to sync is over.
     Sync,
+    /// A consumer group's member is late with something.
+    Member(MemberId, MemberAlarm),
 }
 
 /// A change of the order of time, made by a group, carried out by whoever owns the order.

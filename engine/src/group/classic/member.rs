@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::group::consumer::ClassicSeat;
 use crate::group::limits::MAP_ENTRY_BYTES;
+use crate::group::record::{ClassicMemberMetadata, ClassicProtocol};
 use crate::group::request::{Caller, Client, DescribedMember, JoinedMember, Protocol};
 use crate::group::timers::{Due, MemberId};
 
@@ -40,6 +42,29 @@ impl Member {
 
     pub fn metadata(&self, protocol: &str) -> Option<&Bytes> {
         self.protocols.iter().find(|known| &*known.name == protocol).map(|known| &known.metadata)
+    }
+
+    /// Before the first generation the first protocol counts.
+    pub fn seat(&self, protocol: Option<&str>) -> ClassicSeat {
+        let milliseconds = |ms: u64| i32::try_from(ms).unwrap_or(i32::MAX);
+        let chosen = protocol.and_then(|protocol| self.metadata(protocol));
+        let subscription = chosen.or(self.protocols.first().map(|first| &first.metadata));
+        let protocols = self
+            .protocols
+            .iter()
+            .map(|known| ClassicProtocol { name: known.name.to_string(), metadata: known.metadata.to_vec() });
+        ClassicSeat {
+            id: self.id.clone(),
+            instance: self.instance.clone(),
+            client: self.client.clone(),
+            rebalance_timeout_ms: milliseconds(self.rebalance_timeout_ms),
+            subscription: subscription.map_or_else(Vec::new, |metadata| metadata.to_vec()),
+            assignment: self.assignment.to_vec(),
+            classic: ClassicMemberMetadata {
+                session_timeout_ms: milliseconds(self.session_timeout_ms),
+                supported_protocols: protocols.collect(),
+            },
+        }
     }
 
     pub fn shown_to_leader(&self, protocol: Option<&str>) -> JoinedMember {

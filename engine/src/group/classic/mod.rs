@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::base::{Now, PartitionIndex, Timestamp};
 use crate::error::ErrorCode;
 use crate::group::config::GroupConfig;
+use crate::group::consumer::ClassicSeat;
 use crate::group::effects::Effects;
 use crate::group::request::{Described, Listed, Reply, Synced};
 use crate::group::timers::{Alarm, Due, GroupId, MemberId};
@@ -114,6 +115,11 @@ impl ClassicGroup {
     /// Nothing is stored of it and nobody waits in it: it may be forgotten.
     pub fn is_trivial(&self) -> bool {
         self.is_empty() && self.pending.is_empty()
+    }
+
+    /// Its members as a consumer group takes them over; waiting requests are not part of it.
+    pub fn seats(&self) -> Vec<ClassicSeat> {
+        self.members.values().map(|member| member.seat(self.protocol.as_deref())).collect()
     }
 
     pub fn size(&self) -> usize {

@@ -15,7 +15,7 @@ impl ClassicGroup {
     }
 
     /// All members must join anew.
-    pub(super) fn prepare(&mut self, turn: &mut Turn<'_>, why: &str) {
+    pub fn prepare(&mut self, turn: &mut Turn<'_>, why: &str) {
         tracing::debug!(group = %turn.id, generation = self.generation, from = %self.phase, why, "a group rebalances");
         if self.phase == Phase::Completing {
             self.drop_syncs(turn, ErrorCode::RebalanceInProgress);
@@ -161,6 +161,8 @@ impl ClassicGroup {
                 }
             }
             Alarm::Session(id) => self.session_rang(turn, id),
+            // A consumer group's.
+            Alarm::Member(..) => {}
         }
     }
 

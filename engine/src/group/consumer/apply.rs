@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::assignment::{Owned, from_target_record};
 use super::epoch::Epoch;
 use super::member::{Member, MemberId};
-use super::{ConsumerGroup, Resolved};
-use crate::base::Timestamp;
+use super::{ConsumerGroup, Resolved, regex_bytes, target_bytes};
+use crate::base::{PartitionIndex, Timestamp, TopicId};
 use crate::group::record::GroupRecord;
 
 /// What is left of the group.
@@ -49,10 +49,13 @@ impl ConsumerGroup {
             }
             GroupRecord::ConsumerGroupTargetAssignmentMember(key, Some(value)) => {
                 let target = from_target_record(&value.topic_partitions);
+                self.bytes += target_bytes(&target);
+                self.forget_target(self.target.get(&*key.member).map(target_bytes));
                 self.target.insert(key.member.as_str().into(), target);
             }
             GroupRecord::ConsumerGroupTargetAssignmentMember(key, None) => {
-                self.target.remove(&*key.member);
+                let gone = self.target.remove(&*key.member);
+                self.forget_target(gone.as_ref().map(target_bytes));
             }
             GroupRecord::ConsumerGroupCurrentMemberAssignment(key, Some(value)) => {
                 let mut member = self.taken_out(&key.member);
@@ -69,14 +72,23 @@ impl ConsumerGroup {
             GroupRecord::ConsumerGroupRegularExpression(key, Some(value)) => {
                 let topics = value.topics.iter().map(|topic| topic.as_str().into()).collect();
                 let resolved = Resolved { topics, version: value.version, at: value.timestamp };
-                self.regexes.insert(key.regex.as_str().into(), resolved);
+                self.bytes += regex_bytes(&key.regex, &resolved);
+                if let Some(before) = self.regexes.insert(key.regex.as_str().into(), resolved) {
+                    self.bytes -= regex_bytes(&key.regex, &before);
+                }
             }
             GroupRecord::ConsumerGroupRegularExpression(key, None) => {
-                self.regexes.remove(&*key.regex);
+                if let Some(before) = self.regexes.remove(&*key.regex) {
+                    self.bytes -= regex_bytes(&key.regex, &before);
+                }
             }
             GroupRecord::OffsetCommit(..) | GroupRecord::GroupMetadata(..) => {}
         }
         Applied::Kept
+    }
+
+    fn forget_target(&mut self, bytes: Option<usize>) {
+        self.bytes -= bytes.unwrap_or(0);
     }
 
     fn taken_out(&mut self, id: &str) -> Member {
@@ -85,6 +97,7 @@ impl ConsumerGroup {
 
     fn take_out(&mut self, id: &str) -> Option<Member> {
         let member = self.members.remove(id)?;
+        self.bytes -= member.bytes();
         if let Some(instance) = &member.instance
             && self.instances.get(instance).is_some_and(|owner| **owner == *id)
         {
@@ -106,13 +119,12 @@ impl ConsumerGroup {
         for partition in held(&member) {
             self.owners.insert(partition, member.id.clone());
         }
+        self.bytes += member.bytes();
         self.members.insert(member.id.clone(), member);
     }
 
     /// What every partition's owner is by the members themselves: the table must say the same.
-    pub fn owners_by_members(
-        &self,
-    ) -> BTreeMap<(crate::base::TopicId, crate::base::PartitionIndex), Vec<MemberId>> {
+    pub fn owners_by_members(&self) -> BTreeMap<(TopicId, PartitionIndex), Vec<MemberId>> {
         let mut owners: BTreeMap<_, Vec<Arc<str>>> = BTreeMap::new();
         for member in self.members.values() {
             for partition in held(member) {
@@ -123,9 +135,7 @@ impl ConsumerGroup {
     }
 }
 
-fn held(
-    member: &Member,
-) -> impl Iterator<Item = (crate::base::TopicId, crate::base::PartitionIndex)> + use<'_> {
+fn held(member: &Member) -> impl Iterator<Item = (TopicId, PartitionIndex)> + use<'_> {
     let both = member.assigned.iter().chain(&member.revoking);
     both.flat_map(|(topic, partitions)| partitions.keys().map(|partition| (*topic, *partition)))
 }

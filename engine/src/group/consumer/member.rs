@@ -152,11 +152,12 @@ impl Member {
         self.revoking = from_current_record(&value.partitions_pending_revocation, self.epoch);
     }
 
-    /// Memory that it holds, roughly.
+    /// Memory that it holds, roughly, its place in the table of owners included.
     pub fn bytes(&self) -> usize {
         const NODE: usize = 48;
-        let owned =
-            |owned: &Owned| owned.values().map(|partitions| NODE + 12 * partitions.len()).sum::<usize>();
+        let owned = |owned: &Owned| {
+            owned.values().map(|partitions| NODE + (12 + NODE) * partitions.len()).sum::<usize>()
+        };
         let classic = self.classic.as_ref().map_or(0, |classic| {
             classic.supported_protocols.iter().map(|p| NODE + p.name.len() + p.metadata.len()).sum()
         });

@@ -13,8 +13,12 @@ mod describe;
 mod draft;
 mod epoch;
 mod fence;
+mod guests;
 mod heartbeat;
+mod live;
 mod member;
+mod migrate;
+mod protocol;
 mod reconcile;
 mod regex;
 mod request;
@@ -30,16 +34,21 @@ use std::sync::Arc;
 use crate::base::{Now, PartitionIndex, Timestamp, TopicId};
 use crate::group::record::GroupRecord;
 
+pub use apply::Applied;
 pub use assignment::{Assignment, Owned};
 pub use assignor::Assignor;
+pub use commit::Committer;
 pub use describe::State;
 pub use epoch::Epoch;
+pub use fence::Leave;
+pub use live::Live;
 pub use member::{Member, MemberId, MemberState};
+pub use migrate::ClassicSeat;
 pub use request::{
     ConsumerHeartbeat, ConsumerHeartbeatReply, DescribedConsumerGroup, DescribedConsumerMember,
 };
 pub use settings::{MigrationPolicy, Settings};
-pub use topics::Topics;
+pub use topics::{NoTopics, Topics};
 
 /// What every decision is given.
 #[derive(Clone, Copy)]
@@ -106,6 +115,7 @@ pub struct ConsumerGroup {
     regexes: BTreeMap<Arc<str>, Resolved>,
     /// A record of before Kafka 4.1 that the next change removes.
     has_partition_metadata: bool,
+    bytes: usize,
     /// Not stored: the version of the topics that the metadata hash was last compared with.
     seen: Option<i64>,
 }
@@ -124,6 +134,7 @@ impl ConsumerGroup {
             owners: HashMap::new(),
             regexes: BTreeMap::new(),
             has_partition_metadata: false,
+            bytes: size_of::<ConsumerGroup>(),
             seen: None,
         }
     }
@@ -173,19 +184,18 @@ impl ConsumerGroup {
 
     /// Memory that it holds, roughly.
     pub fn bytes(&self) -> usize {
-        const ENTRY: usize = 48;
-        size_of::<ConsumerGroup>()
-            + self.members.values().map(|member| ENTRY + member.bytes()).sum::<usize>()
-            + self
-                .target
-                .values()
-                .map(|target| ENTRY + target.values().map(|set| ENTRY + 8 * set.len()).sum::<usize>())
-                .sum::<usize>()
-            + self.owners.len() * ENTRY
-            + self
-                .regexes
-                .iter()
-                .map(|(regex, resolved)| ENTRY + regex.len() + resolved.topics.len() * ENTRY)
-                .sum::<usize>()
+        self.bytes
     }
+}
+
+/// What a map keeps beside a key and a value, roughly.
+const ENTRY_BYTES: usize = 48;
+
+fn target_bytes(target: &Assignment) -> usize {
+    ENTRY_BYTES + target.values().map(|set| ENTRY_BYTES + 8 * set.len()).sum::<usize>()
+}
+
+fn regex_bytes(regex: &str, resolved: &Resolved) -> usize {
+    let topics = resolved.topics.iter().map(|topic| ENTRY_BYTES + topic.len());
+    ENTRY_BYTES + regex.len() + topics.sum::<usize>()
 }

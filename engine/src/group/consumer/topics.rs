@@ -1,17 +1,38 @@
 //! The topics that exist, as a consumer group sees them. The flow answers from the metadata image; a machine does not know it.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::base::TopicId;
 
-pub trait Topics {
+pub trait Topics: Debug {
     /// Changes whenever a topic or a partition comes or goes; it may change more often.
     fn version(&self) -> i64;
     /// Id and number of partitions.
     fn by_name(&self, name: &str) -> Option<(TopicId, i32)>;
     fn name(&self, id: TopicId) -> Option<Arc<str>>;
     fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>));
+}
+
+/// None at all: before the first image.
+#[derive(Debug)]
+pub struct NoTopics;
+
+impl Topics for NoTopics {
+    fn version(&self) -> i64 {
+        -1
+    }
+
+    fn by_name(&self, _: &str) -> Option<(TopicId, i32)> {
+        None
+    }
+
+    fn name(&self, _: TopicId) -> Option<Arc<str>> {
+        None
+    }
+
+    fn each_name(&self, _: &mut dyn FnMut(&Arc<str>)) {}
 }
 
 /// What a group's assignment depends on, as one number: which of the subscribed topics exist, under which ids, with how many

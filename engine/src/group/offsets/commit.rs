@@ -4,6 +4,7 @@ use super::Offsets;
 use crate::base::{LeaderEpoch, Now, Offset, Timestamp};
 use crate::error::ErrorCode;
 use crate::group::config::GroupConfig;
+use crate::group::consumer::Committer;
 use crate::group::limits::STRING_BYTES_MAX;
 use crate::group::record::{GroupRecord, OffsetCommitKey, OffsetCommitValue};
 use crate::group::request::{Commit, CommitPartition, CommitTopic, TopicCodes};
@@ -21,6 +22,7 @@ impl Offsets {
         now: Now,
         config: &GroupConfig,
         commit: &Commit,
+        committer: Committer<'_>,
         room: Room,
     ) -> (Vec<GroupRecord>, Vec<TopicCodes>) {
         let expire_timestamp = commit.retention_ms.map(|ms| Timestamp(now.wall.0.saturating_add(ms.max(0))));
@@ -29,7 +31,10 @@ impl Offsets {
         for topic in &commit.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for part in &topic.partitions {
-                let code = self.check(config, topic, part, room);
+                let code = match committer.check(topic.id, part.partition) {
+                    Ok(()) => self.check(config, topic, part, room),
+                    Err(code) => code,
+                };
                 if code == ErrorCode::None {
                     let key = OffsetCommitKey {
                         group: commit.group.clone(),

@@ -1,6 +1,8 @@
 //! Which partitions of `__consumer_offsets` are this core's, and how far each is.
 
-use super::{Coordinator, OFFSETS_TOPIC, Ticket};
+use std::sync::Arc;
+
+use super::{Coordinator, OFFSETS_TOPIC, Ticket, topics::ImageTopics};
 use crate::{
     base::{Now, Offset, PartitionIndex, TopicId, TopicPartition},
     controller::Image,
@@ -52,6 +54,7 @@ impl Shard {
             return;
         }
         self.coordinator.seen = Some(self.image.offset());
+        self.coordinator.groups.see(Arc::new(ImageTopics(self.image.clone())));
         let topic = self.image.topic(OFFSETS_TOPIC).cloned();
         let core = self.config.core;
         let mut here = Vec::new();

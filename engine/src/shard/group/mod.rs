@@ -10,6 +10,7 @@
 mod append;
 mod homes;
 mod load;
+mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +26,7 @@ use crate::{
     group::{
         Groups,
         config::GroupConfig,
+        consumer::{Assignor, MigrationPolicy, Settings},
         effects::Effects,
         partition_of,
         request::{self, Caller, Request},
@@ -126,7 +128,24 @@ fn config(options: &BrokerOptions, bytes_max: usize) -> GroupConfig {
         metadata_bytes_max: config.offset_metadata_bytes_max,
         retention_ms: i64::try_from(retention_ms).unwrap_or(i64::MAX),
         retention_check_interval_ms: config.offsets_retention_check_interval_ms,
+        consumer: consumer_settings(&config),
         bytes_max,
+    }
+}
+
+fn consumer_settings(config: &BrokerConfig) -> Settings {
+    let milliseconds = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let names = config.group_consumer_assignors.split(',');
+    Settings {
+        session_timeout_ms: config.group_consumer_session_timeout_ms,
+        heartbeat_interval_ms: i32::try_from(config.group_consumer_heartbeat_interval_ms).unwrap_or(i32::MAX),
+        assignment_interval_ms: milliseconds(config.group_consumer_assignment_interval_ms),
+        size_max: config.group_consumer_size_max,
+        assignors: names.filter_map(|name| Assignor::named(name.trim())).collect(),
+        regex_refresh_interval_ms: milliseconds(config.group_consumer_regex_refresh_interval_ms),
+        migration: MigrationPolicy::named(&config.group_consumer_migration_policy)
+            .unwrap_or(MigrationPolicy::Bidirectional),
+        classic_size_max: config.group_size_max,
     }
 }
 

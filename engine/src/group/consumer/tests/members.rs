@@ -219,6 +219,7 @@ fn the_tombstones_of_a_group_leave_nothing_behind() {
     let (last, before) = tombstones.split_last().unwrap();
     assert!(before.iter().all(|record| group.apply(record) == Applied::Kept));
     assert_eq!(group.apply(last), Applied::Gone);
+    assert_eq!(group.bytes(), ConsumerGroup::new(GROUP.into()).bytes());
     assert!(
         group.is_empty() && group.target.is_empty() && group.regexes.is_empty() && group.owners.is_empty()
     );

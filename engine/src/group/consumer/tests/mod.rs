@@ -22,7 +22,7 @@ pub(super) fn topic_id(number: u8) -> TopicId {
     TopicId([number; 16])
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct FakeTopics {
     pub version: i64,
     pub topics: BTreeMap<Arc<str>, (TopicId, i32)>,
