@@ -2,13 +2,19 @@
 
 mod broker;
 
-use std::{fs, net::TcpStream, process::Command, time::Instant};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    time::Instant,
+};
 
-use broker::{PATIENCE, send, start, try_start};
+use broker::{PATIENCE, receive, send, start, try_start};
 use net::wire::{
     create_topics::{CreatableTopic, CreateTopicsRequest},
+    describe_cluster::{DescribeClusterRequest, DescribeClusterResponse},
     fetch::{FetchPartition, FetchRequest, FetchTopic},
-    metadata::{MetadataRequest, MetadataRequestTopic},
+    metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse},
 };
 use nix::sys::signal::Signal;
 
@@ -130,4 +136,56 @@ fn a_dry_run_tells_what_would_run_and_starts_nothing() {
     assert!(said.contains("* num.partitions=3"), "{said}");
     assert!(said.contains("Linux"), "{said}");
     assert!(!missing.exists());
+}
+
+/// What a connection to `address` is told: brokers of Metadata, brokers of DescribeCluster.
+fn told(address: SocketAddr) -> [Vec<(String, i32)>; 2] {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    send(&mut stream, &MetadataRequest { topics: Some(vec![]), ..Default::default() }, 12, 1);
+    let metadata: MetadataResponse = receive(&mut stream, 12, 1);
+    send(&mut stream, &DescribeClusterRequest::default(), 0, 2);
+    let cluster: DescribeClusterResponse = receive(&mut stream, 0, 2);
+    let brokers = metadata.brokers.iter().map(|broker| (broker.host.to_string(), broker.port));
+    let cluster = cluster.brokers.iter().map(|broker| (broker.host.to_string(), broker.port));
+    [brokers.collect(), cluster.collect()]
+}
+
+#[test]
+fn each_listener_tells_its_own_address_over_both_families() {
+    let directory = tempfile::tempdir().unwrap();
+    let free = |host: &str| TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr()).unwrap();
+    let (inner, outer, plain) = (free("127.0.0.1"), free("::1"), free("127.0.0.1"));
+    let listeners = format!("INNER://{inner},OUTER://{outer},PLAIN://{plain}");
+    let _broker = start(
+        directory.path(),
+        &[
+            "--listen",
+            &listeners,
+            "-o",
+            "listener.security.protocol.map=INNER:PLAINTEXT,OUTER:PLAINTEXT,PLAIN:PLAINTEXT",
+            "-o",
+            "advertised.listeners=INNER://inner.example:9092,OUTER://[2001:db8::1]:19092",
+        ],
+    );
+    for (address, host, port) in [
+        (inner, "inner.example", 9092),
+        (outer, "2001:db8::1", 19092),
+        (plain, "127.0.0.1", i32::from(plain.port())),
+    ] {
+        let expected = vec![(host.to_owned(), port)];
+        assert_eq!(told(address), [expected.clone(), expected]);
+    }
+}
+
+#[test]
+fn a_broker_on_every_address_tells_the_hosts_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    for listen in ["0.0.0.0:0", "[::]:0", ":0"] {
+        let broker = start(directory.path(), &["--listen", listen]);
+        let port = broker.address.port();
+        let expected = vec![(name.trim().to_owned(), i32::from(port))];
+        assert_eq!(told(([127, 0, 0, 1], port).into()), [expected.clone(), expected], "{listen}");
+    }
 }

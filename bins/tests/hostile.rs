@@ -7,13 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use broker::{Broker, PATIENCE, frame, is_closed, receive, send, start};
+use broker::{Broker, PATIENCE, frame, is_closed, receive, send, start, start_with_descriptors};
 use engine::record::{BatchBuilder, Codec, RecordData};
 use net::wire::{
     ApiKey, Records, RequestHeader, Writer,
     api_versions::{ApiVersionsRequest, ApiVersionsResponse},
-    create_topics::{CreatableTopic, CreateTopicsRequest},
+    create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
+    incremental_alter_configs::{
+        AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse,
+    },
     list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
     metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse},
     produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData},
@@ -245,7 +249,7 @@ fn a_reader_that_does_not_read_stops_only_itself_and_its_answers_are_bounded() {
 }
 
 #[test]
-fn more_connections_than_allowed_are_closed_and_places_come_back() {
+fn more_connections_than_allowed_wait_until_a_place_comes_back() {
     let directory = tempfile::tempdir().unwrap();
     let broker = start(directory.path(), &["-o", "max.connections=3"]);
     let mut streams: Vec<_> = (0..3).map(|_| broker.connect()).collect();
@@ -253,19 +257,117 @@ fn more_connections_than_allowed_are_closed_and_places_come_back() {
         send(stream, &software(), 3, 1);
         receive::<ApiVersionsResponse>(stream, 3, 1);
     }
-    assert!(is_closed(&mut broker.connect()));
+    let mut waiting = broker.connect();
+    send(&mut waiting, &software(), 3, 1);
+    waiting.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(waiting.read(&mut [0; 1]).is_err(), "no place, and yet an answer or an end");
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
     drop(streams);
-    // The broker learns of the ends in its own time.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut stream = broker.connect();
-        let mut length = [0; 4];
-        let asked = stream.write_all(&frame(&software(), 3, 1));
-        if asked.is_ok() && stream.read_exact(&mut length).is_ok() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no place came back");
+    receive::<ApiVersionsResponse>(&mut waiting, 3, 1);
+}
+
+#[test]
+fn an_address_with_too_many_connections_loses_the_next_one_and_others_do_not() {
+    let directory = tempfile::tempdir().unwrap();
+    // Over IPv4 the peer is ::ffff:127.0.0.1 there.
+    let flags = ["--listen", "[::]:0", "-o", "max.connections.per.ip.overrides=127.0.0.1:2"];
+    let mut broker = start(directory.path(), &flags);
+    broker.address.set_ip([127, 0, 0, 1].into());
+    let mut streams: Vec<_> = (0..2).map(|_| broker.connect()).collect();
+    for stream in &mut streams {
+        send(stream, &software(), 3, 1);
+        receive::<ApiVersionsResponse>(stream, 3, 1);
     }
+    assert!(is_closed(&mut broker.connect()));
+    broker.address.set_ip(std::net::Ipv6Addr::LOCALHOST.into());
+    is_well(&broker);
+}
+
+#[test]
+fn new_connections_come_at_the_given_rate_and_wait_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &["-o", "max.connection.creation.rate=10"]);
+    let began = Instant::now();
+    for _ in 0..15 {
+        is_well(&broker);
+    }
+    assert!(began.elapsed() >= Duration::from_millis(400), "15 took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_limit_of_connections_changes_while_the_broker_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &["-o", "max.connections.per.ip=2"]);
+    let mut first = broker.connect();
+    let config = AlterableConfig {
+        name: "max.connections.per.ip".into(),
+        value: Some("3".into()),
+        ..Default::default()
+    };
+    let resource = AlterConfigsResource { resource_type: 4, resource_name: "".into(), configs: vec![config] };
+    let alter = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+    send(&mut first, &alter, 1, 1);
+    let altered: IncrementalAlterConfigsResponse = receive(&mut first, 1, 1);
+    assert_eq!(altered.responses[0].error_code, 0, "{:?}", altered.responses[0].error_message);
+    let mut more: Vec<_> = (0..2).map(|_| broker.connect()).collect();
+    for stream in &mut more {
+        send(stream, &software(), 3, 1);
+        receive::<ApiVersionsResponse>(stream, 3, 1);
+    }
+    assert!(is_closed(&mut broker.connect()));
+}
+
+/// With every descriptor that connections may have in use: one more is closed, the others go on, files can be opened.
+#[test]
+fn connections_leave_descriptors_for_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start_with_descriptors(directory.path(), 512);
+    let mut crowd = Vec::new();
+    let refused = loop {
+        let mut stream = broker.connect();
+        stream.write_all(&frame(&software(), 3, 1)).unwrap();
+        let mut length = [0; 4];
+        match stream.read_exact(&mut length) {
+            Ok(()) => crowd.push(stream),
+            Err(_) => break true,
+        }
+        if crowd.len() >= 512 {
+            break false;
+        }
+    };
+    assert!(refused && crowd.len() >= 32, "{} connections", crowd.len());
+    let mut stream = crowd.pop().unwrap();
+    let mut rest = vec![0; 4096];
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let _ = stream.read(&mut rest);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let topic = CreatableTopic {
+        name: TOPIC.into(),
+        num_partitions: 100,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    send(
+        &mut stream,
+        &CreateTopicsRequest { topics: vec![topic], timeout_ms: 5000, ..Default::default() },
+        7,
+        2,
+    );
+    let created: CreateTopicsResponse = receive(&mut stream, 7, 2);
+    assert_eq!(created.topics[0].error_code, 0);
+    let records = batch(b"a file for each");
+    let partition = |index| PartitionProduceData { index, records: Some(records.clone()) };
+    let topic = TopicProduceData {
+        name: TOPIC.into(),
+        partition_data: (0..100).map(partition).collect(),
+        ..Default::default()
+    };
+    let request =
+        ProduceRequest { acks: -1, timeout_ms: 5000, topic_data: vec![topic], ..Default::default() };
+    send(&mut stream, &request, 9, 3);
+    let produced: ProduceResponse = receive(&mut stream, 9, 3);
+    let failed = produced.responses[0].partition_responses.iter().find(|partition| partition.error_code != 0);
+    assert_eq!(failed, None);
 }
 
 #[test]

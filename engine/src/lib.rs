@@ -1,7 +1,7 @@
 //! What Corelog stores and decides. Knows no socket and no API key.
 //!
 //! Layers, lower first; a module imports lower layers only (`bins/tests/tidy.rs` checks it):
-//! 0 `base limits error op metrics` · 1 `record config` · 2 `log producer group controller` (machines) · 3 `io` · 4 `shard bus`.
+//! 0 `base limits error op metrics` · 1 `record config` · 2 `log producer group controller quota` (machines) · 3 `io` · 4 `shard bus`.
 
 pub mod base;
 pub mod bus;
@@ -15,5 +15,6 @@ pub mod log;
 pub mod metrics;
 pub mod op;
 pub mod producer;
+pub mod quota;
 pub mod record;
 pub mod shard;

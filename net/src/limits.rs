@@ -51,6 +51,12 @@ pub const SWEEP_MS: u64 = 1_000;
 /// After this time a stopping broker no longer waits for requests in flight.
 pub const DRAIN_MS: u64 = 5_000;
 
+/// How often a connection that waits for a place asks for it again.
+pub const SEAT_RETRY_MS: u64 = 50;
+
+/// Between two log lines about descriptors that are used up.
+pub const ACCEPT_COMPLAINT_MS: u64 = 60_000;
+
 /// Waiting after accept failed for want of descriptors or memory: failing at once again would spin.
 pub const ACCEPT_BACKOFF_MS: u64 = 100;
 

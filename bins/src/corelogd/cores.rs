@@ -4,10 +4,9 @@
 //! other core until they are drained: drain connections, stop shards, leave.
 
 use std::{
-    collections::HashMap,
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     os::fd::AsFd,
     rc::Rc,
     sync::{
@@ -29,7 +28,7 @@ use net::{
     admin::{About, Admin},
     api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, SessionLimits},
     node::{Node, Stopped},
-    server::{Places, Server, ServerConfig, bind},
+    server::{Server, ServerConfig, bind},
 };
 
 use super::{Refusal, endpoints::Endpoint, identity::Identity, settings::Settings, start::die};
@@ -132,7 +131,6 @@ struct Plan {
     clock: Clock,
     lock: DirectoryLock,
     crew: Crew,
-    places: Arc<Places>,
     /// Where to listen, with ports; and what clients are told.
     endpoints: Vec<Told>,
     about: About,
@@ -143,7 +141,6 @@ pub fn run(start: Start) -> Result<(), Refusal> {
     let Start { settings, identity, seeds, clock, lock, crew } = start;
     let endpoints = settings.endpoints.iter().map(|endpoint| with_port(endpoint, &settings, &identity));
     let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
-    let places = places(&settings);
     let cores = u16::try_from(seeds.len()).unwrap_or(u16::MAX);
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
@@ -151,7 +148,7 @@ pub fn run(start: Start) -> Result<(), Refusal> {
         cluster_id: identity.cluster_id.clone(),
         cores,
     };
-    let plan = Arc::new(Plan { settings, clock, lock, crew, places, endpoints, about });
+    let plan = Arc::new(Plan { settings, clock, lock, crew, endpoints, about });
     let ends = bus::mesh(cores, BUS_MESSAGES)
         .map_err(|error| Refusal::one(format!("the bus between the cores cannot be made: {error}")))?;
     let (told, ready) = mpsc::channel();
@@ -228,16 +225,6 @@ fn fetch_sessions(settings: &Settings) -> SessionLimits {
     }
 }
 
-fn places(settings: &Settings) -> Arc<Places> {
-    let config = &settings.config;
-    let per_ip: HashMap<IpAddr, usize> = config
-        .connections_per_ip_overrides
-        .iter()
-        .filter_map(|(ip, count)| Some((ip.parse().ok()?, *count as usize)))
-        .collect();
-    Places::new(config.connections_max, config.connections_per_ip_max, per_ip)
-}
-
 /// One core's life.
 async fn serve(
     plan: Arc<Plan>,
@@ -272,7 +259,7 @@ async fn serve(
             idle_ms_max: plan.settings.config.connection_idle_ms_max,
             memory_bytes: plan.settings.memory_per_core / plan.endpoints.len().max(1) as u64,
         };
-        let server = Server::new(Api::new(node.clone(), broker), config, plan.places.clone());
+        let server = Server::new(Api::new(node.clone(), broker), config);
         tasks.push(glommio::spawn_local(server.clone().accept(listener)));
         tasks.push(glommio::spawn_local(server.clone().sweep()));
         servers.push(server);

@@ -7,7 +7,7 @@ use engine::{
     io::host::HostReport,
 };
 
-use super::{cpus, settings::Settings, sizes};
+use super::{cpus, descriptors::Descriptors, settings::Settings, sizes};
 
 pub fn print(settings: &Settings, host: &HostReport, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "data directory   {}", settings.data_dir.display())?;
@@ -28,7 +28,12 @@ pub fn print(settings: &Settings, host: &HostReport, out: &mut impl Write) -> io
     writeln!(out, "memory           {} for each core", sizes::show(settings.memory_per_core))?;
     writeln!(out, "kernel           Linux {}", host.kernel)?;
     writeln!(out, "O_DIRECT         {}", if host.direct_io { "yes" } else { "no" })?;
-    writeln!(out, "open files       {}", host.descriptors)?;
+    let shared = Descriptors::share(host.descriptors, cores);
+    writeln!(
+        out,
+        "descriptors      {}: {} files for each core, {} connections",
+        host.descriptors, shared.files_per_core, shared.connections
+    )?;
     let layers = Layers { static_broker: &settings.options, ..Layers::EMPTY };
     writeln!(out, "\noptions ( * given )")?;
     for key in BROKER_KEYS {

@@ -5,6 +5,7 @@
 
 mod cores;
 mod cpus;
+mod descriptors;
 mod dry_run;
 mod endpoints;
 mod flags;

@@ -26,6 +26,7 @@ use net::server::is_taken;
 use super::{
     Flags, Refusal,
     cores::{self, Crew},
+    descriptors::Descriptors,
     dry_run,
     identity::{self, Identity},
     logging,
@@ -54,7 +55,7 @@ pub fn run(flags: &Flags) -> i32 {
 }
 
 fn try_run(flags: &Flags) -> Result<(), Refusal> {
-    let settings = Settings::resolve(flags)?;
+    let mut settings = Settings::resolve(flags)?;
     logging::start(&flags.log_level, flags.log_format)?;
     if flags.dry_run {
         return dry_run(&settings);
@@ -63,7 +64,8 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
     let blocked =
         signals::block().map_err(|error| Refusal::one(format!("signals cannot be blocked: {error}")))?;
     make_directory(&settings)?;
-    check_host(&settings)?;
+    let descriptors = Descriptors::share(check_host(&settings)?, settings.cpus.len());
+    settings.ring.open_files = descriptors.files_per_core;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -72,7 +74,7 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
     check_ports(&settings)?;
     let identity = identify(&settings)?;
     let clock = Clock::start();
-    let boot = boot(&settings, &identity, clock, &lock)?;
+    let boot = boot(&settings, &identity, descriptors, clock, &lock)?;
     let crew = Crew::new(settings.cpus.len())?;
     let stopping = crew.clone();
     signals::listen(blocked, move |signal| {
@@ -100,7 +102,8 @@ fn make_directory(settings: &Settings) -> Result<(), Refusal> {
         .map_err(|error| Refusal::one(format!("the data directory {directory} cannot be made: {error}")))
 }
 
-fn check_host(settings: &Settings) -> Result<(), Refusal> {
+/// How many descriptors this process may have.
+fn check_host(settings: &Settings) -> Result<u64, Refusal> {
     let host = host::probe(&settings.data_dir);
     let mut fatal = Vec::new();
     for finding in host.findings {
@@ -110,7 +113,7 @@ fn check_host(settings: &Settings) -> Result<(), Refusal> {
             Severity::Note => tracing::debug!("{}", finding.sentence),
         }
     }
-    if fatal.is_empty() { Ok(()) } else { Err(Refusal(fatal)) }
+    if fatal.is_empty() { Ok(host.descriptors) } else { Err(Refusal(fatal)) }
 }
 
 /// Nobody else listens where this broker shall. A killed predecessor's sockets live on for a moment, so one look is not enough.
@@ -151,6 +154,7 @@ fn random() -> io::Result<u128> {
 fn boot(
     settings: &Settings,
     identity: &Identity,
+    descriptors: Descriptors,
     clock: Clock,
     lock: &DirectoryLock,
 ) -> Result<Boot, Refusal> {
@@ -170,6 +174,7 @@ fn boot(
             // A replica more than brokers cannot be placed; Kafka refuses later, and so does the controller.
             replication_factor_default: i16::try_from(settings.config.default_replication_factor)
                 .unwrap_or(i16::MAX),
+            connections_max: descriptors.connections,
         }),
         // CPU numbers are below 1024 each, and distinct.
         cores: u16::try_from(settings.cpus.len()).unwrap_or(u16::MAX),

@@ -105,6 +105,7 @@ impl Plan {
             overrides: Overrides::new(),
             partitions_default: 1,
             replication_factor_default: 1,
+            connections_max: 100,
         };
         BootConfig {
             options: Arc::new(options),

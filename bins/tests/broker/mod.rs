@@ -25,11 +25,22 @@ pub struct Broker {
 
 /// Starts corelogd and waits until it listens; otherwise what it said.
 pub fn try_start(directory: &Path, flags: &[&str]) -> Result<Broker, String> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_corelogd"))
+    try_start_by(directory, flags, |command| command)
+}
+
+/// `by` may change how it is started.
+fn try_start_by(
+    directory: &Path,
+    flags: &[&str],
+    by: impl FnOnce(Command) -> Command,
+) -> Result<Broker, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelogd"));
+    command
         .arg("--data-dir")
         .arg(directory)
         .args(["--listen", "127.0.0.1:0", "--memory", "64M", "--cores", "0", "--journal-extents", "3"])
-        .args(flags)
+        .args(flags);
+    let mut child = by(command)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -60,6 +71,18 @@ pub fn try_start(directory: &Path, flags: &[&str]) -> Result<Broker, String> {
             }
         }
     }
+}
+
+/// Starts it with a limit of its own for file descriptors.
+pub fn start_with_descriptors(directory: &Path, descriptors: u64) -> Broker {
+    let limited = |command: Command| {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(script).arg(command.get_program()).args(command.get_args());
+        shell
+    };
+    try_start_by(directory, &[], limited)
+        .unwrap_or_else(|said| panic!("corelogd does not listen; it said:\n{said}"))
 }
 
 pub fn start(directory: &Path, flags: &[&str]) -> Broker {

@@ -1,5 +1,7 @@
 //! A broker's options as the broker uses them, and the check of everything that was given before anything starts.
 
+use std::net::IpAddr;
+
 use crate::base::NodeId;
 use crate::config::broker_keys::{broker_key, nearest};
 use crate::config::error::ConfigError;
@@ -65,7 +67,7 @@ macro_rules! broker_config {
             pub advertised: Vec<Listener>,
             /// `log.dirs`, else `log.dir`; empty where neither is given.
             pub data_dirs: Vec<String>,
-            pub connections_per_ip_overrides: Vec<(String, u32)>,
+            pub connections_per_ip_overrides: Vec<(IpAddr, u32)>,
             /// What a topic without options of its own gets.
             pub topic: TopicConfig,
             $($(#[$doc])* pub $field: $kind,)*
@@ -81,7 +83,7 @@ macro_rules! broker_config {
                     listeners,
                     advertised,
                     data_dirs: data_dirs(&read)?,
-                    connections_per_ip_overrides: listener::parse_numbers(
+                    connections_per_ip_overrides: listener::parse_ip_numbers(
                         "max.connections.per.ip.overrides",
                         &read.required::<String>("max.connections.per.ip.overrides")?,
                     )?,

@@ -1,5 +1,7 @@
 //! Where a broker listens and what it tells clients: `NAME://host:port` lists and the protocol behind each name.
 
+use std::net::IpAddr;
+
 use crate::config::error::ConfigError;
 use crate::config::key::entries;
 
@@ -45,9 +47,26 @@ pub(super) fn parse(key: &str, value: &str, map: &str) -> Result<Vec<Listener>, 
                 format!("Each listener must have a different name, {} is there twice", listener.name);
             return Err(ConfigError::invalid(key, value, &reason));
         }
+        if key == "listeners"
+            && let Some(other) = all.iter().find(|other| share_a_port(other, &listener))
+        {
+            let reason = format!(
+                "Each listener must have a different port unless exactly one listener has an IPv4 address and the \
+                 other IPv6 address; {} and {} have one",
+                other.name, listener.name
+            );
+            return Err(ConfigError::invalid(key, value, &reason));
+        }
         all.push(listener);
     }
     Ok(all)
+}
+
+/// The kernel would let both have it, and spread the connections over them.
+fn share_a_port(one: &Listener, other: &Listener) -> bool {
+    let families = [one, other].map(|listener| listener.host.parse::<IpAddr>().map(|ip| ip.is_ipv4()));
+    let differ = matches!(families, [Ok(one), Ok(other)] if one != other);
+    one.port == other.port && one.port != 0 && !differ
 }
 
 fn parse_one(entry: &str, map: &str) -> Result<Listener, String> {
@@ -79,14 +98,15 @@ fn protocol_of(name: &str, map: &str) -> Option<Protocol> {
 }
 
 /// `address:number,address:number`, as `max.connections.per.ip.overrides` has it.
-pub(super) fn parse_numbers(key: &str, value: &str) -> Result<Vec<(String, u32)>, ConfigError> {
+pub(super) fn parse_ip_numbers(key: &str, value: &str) -> Result<Vec<(IpAddr, u32)>, ConfigError> {
     entries(value)
         .map(|entry| {
-            let pair =
-                entry.rsplit_once(':').and_then(|(host, number)| Some((host, number.trim().parse().ok()?)));
-            let (host, number) =
-                pair.ok_or_else(|| ConfigError::invalid(key, value, "not address:number"))?;
-            Ok((host.trim().trim_matches(['[', ']']).to_owned(), number))
+            let pair = entry.rsplit_once(':').and_then(|(host, number)| {
+                let ip = host.trim().trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+                Some((ip, number.trim().parse().ok()?))
+            });
+            // A name may stand for other addresses tomorrow.
+            pair.ok_or_else(|| ConfigError::invalid(key, value, "Not IP address:number, as in 10.0.0.1:5"))
         })
         .collect()
 }
@@ -112,8 +132,8 @@ mod tests {
             ]
         );
         assert_eq!(
-            parse_numbers("k", "127.0.0.1:5,[::1]:6").unwrap(),
-            [("127.0.0.1".into(), 5), ("::1".into(), 6)]
+            parse_ip_numbers("k", "127.0.0.1:5,[::1]:6").unwrap(),
+            [([127, 0, 0, 1].into(), 5), ("::1".parse().unwrap(), 6)]
         );
     }
 
@@ -127,8 +147,14 @@ mod tests {
             "://:1",
             "PLAINTEXT://::1:9",
             "PLAINTEXT://:1,PLAINTEXT://:2",
+            "PLAINTEXT://:1,INTERNAL://127.0.0.1:1",
+            "PLAINTEXT://127.0.0.1:1,INTERNAL://127.0.0.2:1",
         ] {
             parse("listeners", value, MAP).unwrap_err();
         }
+        for value in ["PLAINTEXT://127.0.0.1:1,INTERNAL://[::1]:1", "PLAINTEXT://:0,INTERNAL://:0"] {
+            parse("listeners", value, MAP).unwrap();
+        }
+        parse("advertised.listeners", "PLAINTEXT://a:1,INTERNAL://b:1", MAP).unwrap();
     }
 }

@@ -1,8 +1,9 @@
 //! What a core is asked (`Command`) and what it answers (`Reply`). A connection on any core sends a Command to the core
-//! that owns the partitions it names, over the bus or directly; every Command gets exactly one Reply, except `Cancel`.
+//! that owns the partitions it names, over the bus or directly; every Command gets exactly one Reply, except `Cancel`
+//! and `Release`.
 //! Plain data; crosses cores.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -13,6 +14,7 @@ use crate::{
     error::ErrorCode,
     group,
     metrics::Figures,
+    quota::Admission,
     record::RecordFault,
     shard::measure::Traffic,
 };
@@ -36,6 +38,10 @@ pub enum Command {
     DeleteRecords(Vec<RecordsDeletion>),
     /// For the controller (core 0): answered when its records are durable and every core has the new image.
     Control(Instruction),
+    /// A place for one more connection from this address, of core 0.
+    Admit(IpAddr),
+    /// Gives the place back, without a Reply.
+    Release(IpAddr),
     /// What this core has counted.
     Measure,
     MeasurePartitions(PartitionPage),
@@ -56,6 +62,7 @@ pub enum Reply {
     /// One answer per partition, in the order asked: the log starts are in stable storage.
     RecordsDeleted(Vec<RecordsDeleted>),
     Controlled(Outcome),
+    Admitted(Admission),
     Measured(Box<Figures>),
     /// Fewer than asked for: there are no more.
     PartitionsMeasured(Vec<PartitionFigures>),

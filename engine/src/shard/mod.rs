@@ -10,6 +10,7 @@ mod checkpoint;
 mod cold;
 pub mod command;
 mod commit;
+mod connections;
 mod control;
 mod deletion;
 mod entry_search;
@@ -49,6 +50,7 @@ use crate::{
     log::Log,
     op::{Done, Op, OpId},
     producer::Producers,
+    quota::Connections,
 };
 use checkpoint::Checkpoints;
 use command::{CallId, Command, Message, Reply};
@@ -126,6 +128,8 @@ pub struct Shard {
     control: Control,
     measures: Measures,
     coordinator: Coordinator,
+    /// Of the whole broker, on core 0.
+    connections: Connections,
     /// Publications not confirmed yet: deletions under way.
     unconfirmed: publish::Unconfirmed,
     purposes: BTreeMap<OpId, (Purpose, Option<Slot>)>,
@@ -162,6 +166,8 @@ impl Shard {
             Command::Inspect(inspect) => self.inspect(call, inspect),
             Command::DeleteRecords(parts) => self.delete_records(call, parts),
             Command::Control(instruction) => self.control(now, call, instruction),
+            Command::Admit(ip) => self.admit(now, call, ip),
+            Command::Release(ip) => self.connections.release(ip),
             Command::Measure => self.measure(call),
             Command::MeasurePartitions(page) => self.measure_partitions(call, page),
             Command::Group(request) => self.group(now, call, request),

@@ -47,6 +47,7 @@ impl Shard {
                 }
             }
             Changed::Everything => {
+                self.limit_connections();
                 let ids: BTreeSet<TopicId> =
                     before.topics().chain(self.image.topics()).map(|topic| topic.id).collect();
                 for topic in ids {

@@ -21,6 +21,8 @@ pub struct BrokerOptions {
     pub partitions_default: i32,
     /// `default.replication.factor`
     pub replication_factor_default: i16,
+    /// Connections that the process has descriptors for.
+    pub connections_max: usize,
 }
 
 /// One core's share of the machine and its habits.

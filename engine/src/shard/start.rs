@@ -25,6 +25,7 @@ use crate::{
     log::{Log, names},
     op::FileName,
     producer::Producers,
+    quota::Connections,
 };
 
 const MAGIC: [u8; 4] = *b"CLST";
@@ -87,6 +88,7 @@ impl Shard {
             control: Control::new(core),
             measures: Measures::default(),
             coordinator: Coordinator::new(&config.options, budget.groups_bytes),
+            connections: Connections::default(),
             unconfirmed: Unconfirmed::default(),
             purposes: BTreeMap::new(),
             next_op: 0,
@@ -98,6 +100,7 @@ impl Shard {
             image,
             config,
         };
+        shard.limit_connections();
         shard.open_all(logs.into_iter().map(|(id, log, producers)| (id, (log, producers))).collect());
         for slot in shard.table.slots().collect::<Vec<_>>() {
             shard.retire_breached(slot);

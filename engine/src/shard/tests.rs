@@ -47,6 +47,7 @@ impl Broker {
             overrides: Overrides::new(),
             partitions_default: 1,
             replication_factor_default: 1,
+            connections_max: 100,
         };
         let config = BootConfig {
             options: Arc::new(options),

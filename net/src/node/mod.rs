@@ -33,6 +33,9 @@ use measure::Measures;
 pub use turn::Stopped;
 use turn::{Alarm, Batches};
 
+/// A number that no call has: uses count from 1.
+const NOBODY: u64 = 0;
+
 pub struct Node {
     core: CoreId,
     clock: Clock,
@@ -100,6 +103,11 @@ impl Node {
         let is_watch = matches!(command, Command::Watch(_));
         self.send(core, number, command);
         Call { node: self.clone(), core, number, is_watch }
+    }
+
+    /// Tells a core what has no Reply.
+    pub fn tell(&self, core: CoreId, command: Command) {
+        self.send(core, NOBODY, command);
     }
 
     /// May another request start? If not, `waker` is woken when it may: messages wait for room on the bus.

@@ -1,6 +1,7 @@
 //! Listening sockets: one per core on the same address.
 
 use std::{
+    fs::File,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     time::Duration,
@@ -29,6 +30,34 @@ pub fn is_taken(address: SocketAddr) -> bool {
         ip => ip,
     };
     address.port() != 0 && TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), PROBE).is_ok()
+}
+
+/// A descriptor kept back, so that one more connection can be accepted, to be closed, when there are none.
+pub(super) struct Reserve(Option<File>);
+
+impl Reserve {
+    pub(super) fn take() -> Reserve {
+        Reserve(File::open("/dev/null").ok())
+    }
+
+    /// Was there one to give up?
+    pub(super) fn give_up(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+
+    /// Is it there, or to be had again?
+    pub(super) fn restore(&mut self) -> bool {
+        if self.0.is_none() {
+            *self = Reserve::take();
+        }
+        self.0.is_some()
+    }
+}
+
+/// Is it the process or the host that has no descriptor left?
+pub(super) fn is_out_of_descriptors(error: &GlommioError<()>) -> bool {
+    let GlommioError::IoError(error) = error else { return false };
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Is it this one connection's failure, and the next may come through?

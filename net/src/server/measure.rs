@@ -17,21 +17,23 @@ engine::metrics! {
         "Connections that were accepted, by listener.";
     CLOSED: "corelog_connections_closed_total" Counter One Core
         "Connections that ended, by listener and by whom: peer, broker (a mistake of the peer, idleness, a bug), stop.";
-    REFUSED: "corelog_connections_refused_total" Counter One Core
-        "Connections that were closed at once, by listener and limit.";
+    HELD: "corelog_connections_held_total" Counter One Core
+        "Connections that a limit let wait or closed, by listener and limit.";
     ACCEPT_FAILURES: "corelog_accept_failures_total" Counter One Core
         "Connections that could not be accepted for want of descriptors or memory.";
 }
 
-/// Why a connection was closed at once.
+/// Why a connection was let wait (`Connections`, `Rate`), or closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     Connections,
     PerIp,
+    Rate,
     Descriptors,
 }
 
-const LIMITS: [&str; 3] = ["max.connections", "max.connections.per.ip", "descriptors"];
+const LIMITS: [&str; 4] =
+    ["max.connections", "max.connections.per.ip", "max.connection.creation.rate", "descriptors"];
 
 #[derive(Debug, Default)]
 pub struct Measures {
@@ -39,7 +41,7 @@ pub struct Measures {
     closed_by_peer: Cell<u64>,
     closed_by_broker: Cell<u64>,
     closed_by_stop: Cell<u64>,
-    refused: [Cell<u64>; LIMITS.len()],
+    held: [Cell<u64>; LIMITS.len()],
     accept_failures: Cell<u64>,
 }
 
@@ -60,8 +62,8 @@ impl Measures {
         });
     }
 
-    pub fn refused(&self, limit: Limit) {
-        raise(&self.refused[limit as usize]);
+    pub fn held(&self, limit: Limit) {
+        raise(&self.held[limit as usize]);
     }
 
     pub fn accept_failed(&self) {
@@ -83,8 +85,8 @@ impl Server {
         ] {
             out.number(&CLOSED, vec![listener(), ("by", by.into())], count.get());
         }
-        for (limit, count) in LIMITS.into_iter().zip(&measures.refused) {
-            out.number(&REFUSED, vec![listener(), ("limit", limit.into())], count.get());
+        for (limit, count) in LIMITS.into_iter().zip(&measures.held) {
+            out.number(&HELD, vec![listener(), ("limit", limit.into())], count.get());
         }
         out.number(&ACCEPT_FAILURES, vec![listener()], measures.accept_failures.get());
         let budget = &self.shared.budget;

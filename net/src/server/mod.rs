@@ -3,17 +3,18 @@
 
 mod listener;
 pub mod measure;
-mod places;
+mod seat;
 
 pub use listener::{bind, is_taken};
-pub use places::{Places, Seat};
 
-use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use futures_lite::future;
 use glommio::{net::TcpListener, timer::Timer};
 
-use measure::Measures;
+use listener::Reserve;
+use measure::{Limit, Measures};
+use seat::Seat;
 
 use crate::{
     api::Api,
@@ -38,7 +39,6 @@ pub struct ServerConfig {
 pub struct Server {
     api: Rc<Api>,
     config: ServerConfig,
-    places: Arc<Places>,
     registry: Rc<Registry>,
     shared: Rc<Shared>,
     complaints: Rc<Complaints>,
@@ -46,14 +46,13 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(api: Rc<Api>, config: ServerConfig, places: Arc<Places>) -> Rc<Server> {
+    pub fn new(api: Rc<Api>, config: ServerConfig) -> Rc<Server> {
         let node = api.node().clone();
         let part =
             usize::try_from(config.memory_bytes).unwrap_or(usize::MAX) / limits::REQUEST_MEMORY_DIVISOR;
         let server = Rc::new(Server {
             api,
             config,
-            places,
             registry: Rc::default(),
             shared: Rc::new(Shared::new(part.max(limits::REQUEST_MEMORY_MIN))),
             complaints: Rc::default(),
@@ -70,7 +69,8 @@ impl Server {
 
     /// Takes connections until the future is dropped.
     pub async fn accept(self: Rc<Self>, listener: TcpListener) {
-        let mut failing = false;
+        let mut reserve = Reserve::take();
+        let mut complained_ns = None;
         loop {
             let stream = match listener.accept().await {
                 Ok(stream) => stream,
@@ -78,26 +78,36 @@ impl Server {
                 Err(error) if listener::is_passing(&error) => continue,
                 Err(error) => {
                     self.measures.accept_failed();
-                    if !std::mem::replace(&mut failing, true) {
+                    let now_ns = self.api.look_at_clock();
+                    let silence_ns = limits::ACCEPT_COMPLAINT_MS * 1_000_000;
+                    if complained_ns.is_none_or(|then| now_ns - then >= silence_ns) {
+                        complained_ns = Some(now_ns);
                         tracing::error!(
-                            "cannot accept connections: {error}; raise the limit of open files (ulimit -n)"
+                            "cannot accept connections: {error}; those that are open go on. Raise the limit of open \
+                             files (LimitNOFILE, ulimit -n)"
                         );
                     }
-                    Timer::new(Duration::from_millis(limits::ACCEPT_BACKOFF_MS)).await;
+                    // With the reserve given up the next one is accepted, to be closed: better than no answer.
+                    if !(listener::is_out_of_descriptors(&error) && reserve.give_up()) {
+                        Timer::new(Duration::from_millis(limits::ACCEPT_BACKOFF_MS)).await;
+                    }
                     continue;
                 }
             };
-            failing = false;
+            if !reserve.restore() {
+                self.measures.held(Limit::Descriptors);
+                drop(stream);
+                continue;
+            }
             let Ok(peer) = stream.peer_addr() else { continue };
-            let now_ns = self.api.look_at_clock();
-            let seat = match self.places.sit(peer.ip()) {
+            let seat = match Seat::take(self.api.node(), peer.ip(), &self.measures).await {
                 Ok(seat) => seat,
-                Err((limit, reason)) => {
-                    self.measures.refused(limit);
-                    self.complaints.closed(now_ns, peer, &reason);
+                Err(reason) => {
+                    self.complaints.closed(self.api.look_at_clock(), peer, &reason);
                     continue;
                 }
             };
+            let now_ns = self.api.look_at_clock();
             // Answers are gathered already; to wait for more would only delay them. Fails on a connection that is gone.
             let _ = stream.set_nodelay(true);
             let connection = Connection::new(

@@ -1,0 +1,59 @@
+//! How the process's file descriptors are shared out, so that connections never take those that files need: a segment that
+//! cannot be opened takes its partition offline, a connection too many is closed.
+
+use engine::io;
+
+/// Rings, eventfds, timers and listeners of one core.
+const CORE: u64 = 48;
+/// Standard streams, the lock, the operators' HTTP, probes of /proc, and what libraries open for a moment.
+const PROCESS: u64 = 96;
+/// Files with an Op in flight beyond the cache: flushes with log and index files, cold reads.
+const FILES_IN_FLIGHT: u64 = 256;
+/// Even a small limit leaves a core some files, and the broker some connections.
+const FILES_MIN: u64 = 32;
+const CONNECTIONS_MIN: u64 = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    /// Open files that a core keeps.
+    pub files_per_core: usize,
+    /// Connections of the whole broker.
+    pub connections: usize,
+}
+
+impl Descriptors {
+    /// Shares out what RLIMIT_NOFILE allows.
+    pub fn share(limit: u64, cores: usize) -> Descriptors {
+        let cores = cores.max(1) as u64;
+        let files = (limit / 4 / cores).clamp(FILES_MIN, io::limits::OPEN_FILES_DEFAULT as u64);
+        // A small limit has few partitions with a flush at a time.
+        let in_flight = FILES_IN_FLIGHT.min(files);
+        let taken = PROCESS + cores * (CORE + files + in_flight);
+        let connections = limit.saturating_sub(taken).max(CONNECTIONS_MIN);
+        Descriptors {
+            files_per_core: usize::try_from(files).unwrap_or(usize::MAX),
+            connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_connections_together_stay_below_the_limit() {
+        for limit in [1024, 4096, 10_000, 65_536, 1 << 20, u64::MAX] {
+            for cores in [1, 2, 8, 64] {
+                let Descriptors { files_per_core, connections } = Descriptors::share(limit, cores);
+                let files = (files_per_core * cores) as u64;
+                if connections as u64 > CONNECTIONS_MIN {
+                    assert!(files.saturating_add(connections as u64) < limit, "{limit} over {cores}");
+                }
+                assert!(files_per_core as u64 >= FILES_MIN);
+            }
+        }
+        assert!(Descriptors::share(1024, 2).connections >= 200);
+        assert!(Descriptors::share(1 << 20, 2).connections > 1_000_000);
+    }
+}

@@ -1,0 +1,67 @@
+//! A connection's place among all of the broker's: asked of core 0, given back when dropped.
+
+use std::{net::IpAddr, rc::Rc, time::Duration};
+
+use engine::{
+    base::CoreId,
+    quota::Admission,
+    shard::command::{Command, Reply},
+};
+use glommio::timer::Timer;
+
+use super::measure::{Limit, Measures};
+use crate::{limits, node::Node};
+
+/// Counts for all cores.
+const KEEPER: CoreId = CoreId(0);
+
+pub(super) struct Seat {
+    node: Rc<Node>,
+    ip: IpAddr,
+}
+
+impl Seat {
+    /// A place for one more connection, waited for while the broker is full or connections come too fast; or why there is
+    /// none.
+    pub(super) async fn take(node: &Rc<Node>, ip: IpAddr, measures: &Measures) -> Result<Seat, String> {
+        let mut waits = false;
+        let mut wait = |limit| {
+            if !std::mem::replace(&mut waits, true) {
+                measures.held(limit);
+            }
+        };
+        loop {
+            let Reply::Admitted(admission) = node.call(KEEPER, Command::Admit(ip)).await else {
+                unreachable!("an Admit is answered with Admitted")
+            };
+            let pause = match admission {
+                Admission::Seated => return Ok(Seat { node: node.clone(), ip }),
+                Admission::Full { .. } => {
+                    wait(Limit::Connections);
+                    Duration::from_millis(limits::SEAT_RETRY_MS)
+                }
+                Admission::TooFast { wait_ns } => {
+                    wait(Limit::Rate);
+                    Duration::from_nanos(wait_ns)
+                }
+                Admission::TooManyFromThere { count } => {
+                    measures.held(Limit::PerIp);
+                    return Err(format!("{count} connections from there are open (max.connections.per.ip)"));
+                }
+                Admission::NoDescriptors { count } => {
+                    measures.held(Limit::Descriptors);
+                    return Err(format!(
+                        "{count} connections are open, as many as this process has descriptors for"
+                    ));
+                }
+            };
+            Timer::new(pause).await;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.node.tell(KEEPER, Command::Release(self.ip));
+    }
+}
