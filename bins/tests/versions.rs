@@ -17,11 +17,17 @@ use net::wire::{
     delete_topics::{DeleteTopicState, DeleteTopicsRequest},
     describe_cluster::DescribeClusterRequest,
     describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
+    describe_log_dirs::DescribeLogDirsRequest,
+    describe_producers::{DescribeProducersRequest, TopicRequest},
+    describe_topic_partitions::DescribeTopicPartitionsRequest,
+    elect_leaders::{ElectLeadersRequest, TopicPartitions},
     fetch::{FetchPartition, FetchRequest, FetchTopic},
     find_coordinator::FindCoordinatorRequest,
     incremental_alter_configs::{self, IncrementalAlterConfigsRequest},
     init_producer_id::InitProducerIdRequest,
+    list_config_resources::ListConfigResourcesRequest,
     list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
+    list_partition_reassignments::ListPartitionReassignmentsRequest,
     metadata::{MetadataRequest, MetadataRequestTopic},
     offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic},
     produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
@@ -194,6 +200,40 @@ fn every_version_that_is_told_of_is_served() {
         CreatePartitionsRequest { topics: vec![topic], ..Default::default() }
     };
     asked.each(&broker, grow, |_, response| assert_eq!(response.results[0].error_code, 0));
+    let log_dirs = |_| DescribeLogDirsRequest { topics: None };
+    asked.each(&broker, log_dirs, |version, response| {
+        let [directory] = &response.results[..] else { panic!("one directory: {response:?}") };
+        let topic = directory.topics.iter().find(|topic| topic.name == TOPIC).expect("the topic");
+        assert!(topic.partitions.iter().any(|partition| partition.partition_size > 500));
+        assert_eq!(directory.total_bytes > 0, version >= 4);
+    });
+    let elect = |_| {
+        let topic = TopicPartitions { topic: TOPIC.into(), partitions: vec![0] };
+        ElectLeadersRequest { topic_partitions: Some(vec![topic]), ..Default::default() }
+    };
+    asked.each(&broker, elect, |_, response| {
+        assert_eq!(response.replica_election_results[0].partition_result[0].error_code, 84);
+    });
+    let moving = |_| ListPartitionReassignmentsRequest::default();
+    asked
+        .each(&broker, moving, |_, response| assert_eq!((response.error_code, response.topics), (0, vec![])));
+    let producers = |_| {
+        let topic = TopicRequest { name: TOPIC.into(), partition_indexes: vec![0] };
+        DescribeProducersRequest { topics: vec![topic] }
+    };
+    asked.each(&broker, producers, |_, response| assert_eq!(response.topics[0].partitions[0].error_code, 0));
+    asked.each(
+        &broker,
+        |_| ListConfigResourcesRequest::default(),
+        |version, response| {
+            let resources = response.config_resources.len();
+            assert_eq!((response.error_code, resources > 0), (0, version > 0));
+        },
+    );
+    let describe_topics = |_| DescribeTopicPartitionsRequest::default();
+    asked.each(&broker, describe_topics, |_, response| {
+        assert!(response.topics.iter().any(|topic| topic.topic_id == id && topic.error_code == 0));
+    });
     asked.each(
         &broker,
         |_| DescribeClusterRequest::default(),

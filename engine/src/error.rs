@@ -103,6 +103,8 @@ codes! {
     GroupMaxSizeReached = 81,
     FencedInstanceId = 82,
     GroupSubscribedToTopic = 86,
+    EligibleLeadersNotAvailable = 83,
+    ElectionNotNeeded = 84,
     InvalidRecord = 87,
     UnstableOffsetCommit = 88,
     ThrottlingQuotaExceeded = 89,

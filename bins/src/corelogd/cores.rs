@@ -210,6 +210,12 @@ fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> R
         delete_topics: config.delete_topics,
         fetch_bytes_max: u32::try_from(config.fetch_bytes_max).unwrap_or(u32::MAX),
         fetch_sessions: fetch_sessions(settings),
+        described_partitions_max: config.described_partitions_max,
+        data_dir: std::path::absolute(&settings.data_dir)
+            .unwrap_or_else(|_| settings.data_dir.clone())
+            .to_string_lossy()
+            .into_owned()
+            .into(),
         options: Arc::new(settings.options.clone()),
     };
     Ok(Told { name: endpoint.name.clone(), address, broker })

@@ -19,6 +19,6 @@ mod topics;
 pub use decide::*;
 pub use error::{ApplyError, RecordError};
 pub use image::{BrokerImage, Image, PartitionImage, TopicImage};
-pub use names::{is_internal, topic_id_from_random};
+pub use names::{check as check_topic_name, is_internal, topic_id_from_random};
 pub use record::{ConfigResource, MetadataRecord, PartitionRecord};
 pub use registry::{check_overrides, list_default};

@@ -14,7 +14,8 @@ pub fn is_internal(name: &str) -> bool {
     INTERNAL.contains(&name)
 }
 
-pub(super) fn check(name: &str) -> Result<(), Refusal> {
+/// Whether a topic may have this name.
+pub fn check(name: &str) -> Result<(), Refusal> {
     let reason = if name.is_empty() {
         "the empty string is not allowed".to_owned()
     } else if name == "." {

@@ -19,6 +19,7 @@ pub mod pump;
 pub mod ring;
 mod root;
 pub mod signal;
+pub mod space;
 pub mod storage;
 mod worker;
 

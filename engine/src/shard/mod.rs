@@ -147,6 +147,11 @@ impl Shard {
         self.config.core
     }
 
+    /// How many cores the broker runs on.
+    pub fn cores(&self) -> u16 {
+        self.config.cores
+    }
+
     pub fn image(&self) -> &Arc<Image> {
         &self.image
     }

@@ -9,13 +9,19 @@ mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod fetch_parts;
 mod fetch_sessions;
 mod find_coordinator;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
+mod list_partition_reassignments;
 pub mod measure;
 mod metadata;
 mod offset_for_leader_epoch;
@@ -38,7 +44,10 @@ use engine::{
 use crate::{
     conn::{Answer, Kind, Passed, Serve, Started, Told},
     node::Node,
-    wire::{ApiKey, Message, Reader, RequestHeader, Text, WireError, told_frame},
+    wire::{
+        ApiKey, Message, Reader, RequestHeader, Text, WireError,
+        list_partition_reassignments::ListPartitionReassignmentsRequest, told_frame,
+    },
 };
 use fetch_sessions::FetchSessions;
 pub use fetch_sessions::{PARTITION_BYTES as FETCH_SESSION_PARTITION_BYTES, SessionLimits};
@@ -60,9 +69,15 @@ const SERVED: &[ApiKey] = &[
     ApiKey::OffsetForLeaderEpoch,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
+    ApiKey::DescribeLogDirs,
     ApiKey::CreatePartitions,
+    ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::ListPartitionReassignments,
     ApiKey::DescribeCluster,
+    ApiKey::DescribeProducers,
+    ApiKey::ListConfigResources,
+    ApiKey::DescribeTopicPartitions,
 ];
 
 /// Read, write, create, delete, alter, describe, describe and alter configs: all that a topic has (KIP-430), one bit each by its
@@ -95,6 +110,10 @@ pub struct Broker {
     pub fetch_bytes_max: u32,
     /// One core's and listener's share of `max.incremental.fetch.session.cache.slots`, and of memory.
     pub fetch_sessions: SessionLimits,
+    /// `max.request.partition.size.limit`
+    pub described_partitions_max: usize,
+    /// Where all is stored, as an absolute path.
+    pub data_dir: Text,
     /// What the broker was started with, for those who ask for its options.
     pub options: Arc<Overrides>,
 }
@@ -187,6 +206,26 @@ impl Api {
             ApiKey::IncrementalAlterConfigs => read(reader, version).map(|request| {
                 later(incremental_alter_configs::handle(self.clone(), request), version, correlation)
             }),
+            ApiKey::DescribeLogDirs => read(reader, version)
+                .map(|request| later(describe_log_dirs::handle(self.clone(), request), version, correlation)),
+            ApiKey::DescribeProducers => read(reader, version).map(|request| {
+                later(describe_producers::handle(self.clone(), request), version, correlation)
+            }),
+            ApiKey::ElectLeaders => read(reader, version).map(|request| {
+                let response = self.node.with_image(|image| elect_leaders::answer(image, request));
+                ready(&response, version, correlation)
+            }),
+            ApiKey::ListPartitionReassignments => read::<ListPartitionReassignmentsRequest>(reader, version)
+                .map(|_| ready(&list_partition_reassignments::answer(), version, correlation)),
+            ApiKey::ListConfigResources => read(reader, version).map(|request| {
+                let answer =
+                    |image: &_| list_config_resources::answer(image, &self.broker, &request, version);
+                ready(&self.node.with_image(answer), version, correlation)
+            }),
+            ApiKey::DescribeTopicPartitions => read(reader, version).map(|request| {
+                let answer = |image: &_| describe_topic_partitions::answer(image, &self.broker, &request);
+                ready(&self.node.with_image(answer), version, correlation)
+            }),
             ApiKey::DescribeCluster => read(reader, version).map(|request| {
                 ready(&describe_cluster::answer(&self.broker, &request), version, correlation)
             }),
@@ -250,6 +289,34 @@ fn later<M: Message>(response: impl Future<Output = M> + 'static, version: i16, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::{
+        base::{LeaderEpoch, OwnerEpoch, PartitionIndex},
+        controller::{Image, MetadataRecord, PartitionRecord},
+    };
+
+    /// Topics by name, with so many partitions.
+    pub(super) fn image_of(topics: &[(&str, i32)]) -> Image {
+        let mut image = Image::default();
+        for (number, (name, partitions)) in (1u8..).zip(topics) {
+            let id = TopicId([number; 16]);
+            image.apply(&MetadataRecord::Topic { id, name: (*name).to_owned() }).expect("a new topic");
+            for index in (0..*partitions).map(PartitionIndex) {
+                let record = PartitionRecord {
+                    topic: id,
+                    index,
+                    leader: NodeId(1),
+                    leader_epoch: LeaderEpoch(0),
+                    partition_epoch: 0,
+                    core: CoreId(0),
+                    owner_epoch: OwnerEpoch(0),
+                    replicas: vec![NodeId(1)],
+                    isr: vec![NodeId(1)],
+                };
+                image.apply(&MetadataRecord::Partition(record)).expect("the next partition");
+            }
+        }
+        image
+    }
 
     pub(super) fn broker() -> Broker {
         Broker {
@@ -262,6 +329,8 @@ mod tests {
             delete_topics: true,
             fetch_bytes_max: 1 << 20,
             fetch_sessions: SessionLimits::default(),
+            described_partitions_max: 2000,
+            data_dir: "/data".into(),
             options: Arc::default(),
         }
     }

@@ -8,6 +8,9 @@ use engine::{
 
 use crate::wire::Text;
 
+/// Kafka's number of the resource that log levels are set on.
+pub(super) const BROKER_LOGGER: i8 = 8;
+
 /// A resource that a request names, and what to do with it or why not.
 pub(super) struct Asked {
     resource_type: i8,

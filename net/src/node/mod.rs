@@ -70,6 +70,11 @@ impl Node {
         })
     }
 
+    /// How many cores the broker runs on.
+    pub fn cores(&self) -> u16 {
+        self.shard.borrow().cores()
+    }
+
     pub fn core(&self) -> CoreId {
         self.core
     }

@@ -58,10 +58,14 @@ apis! {
     AlterConfigs = 33, 0..=2, flexible 2;
     DescribeLogDirs = 35, 0..=5, flexible 2;
     CreatePartitions = 37, 0..=3, flexible 2;
+    ElectLeaders = 43, 0..=2, flexible 2;
     IncrementalAlterConfigs = 44, 0..=1, flexible 1;
+    ListPartitionReassignments = 46, 0..=0, flexible 0;
     DescribeCluster = 60, 0..=2, flexible 0;
+    DescribeProducers = 61, 0..=0, flexible 0;
     ConsumerGroupHeartbeat = 68, 0..=1, flexible 0;
     ConsumerGroupDescribe = 69, 0..=1, flexible 0;
+    ListConfigResources = 74, 0..=1, flexible 0;
     DescribeTopicPartitions = 75, 0..=0, flexible 0;
 }
 

@@ -41,12 +41,20 @@ macro_rules! for_each_api {
         $visit!(describe_cluster, DescribeClusterRequest, DescribeClusterResponse);
         $visit!(describe_configs, DescribeConfigsRequest, DescribeConfigsResponse);
         $visit!(describe_log_dirs, DescribeLogDirsRequest, DescribeLogDirsResponse);
+        $visit!(describe_producers, DescribeProducersRequest, DescribeProducersResponse);
         $visit!(describe_topic_partitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse);
+        $visit!(elect_leaders, ElectLeadersRequest, ElectLeadersResponse);
         $visit!(fetch, FetchRequest, FetchResponse);
         $visit!(find_coordinator, FindCoordinatorRequest, FindCoordinatorResponse);
         $visit!(incremental_alter_configs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse);
         $visit!(init_producer_id, InitProducerIdRequest, InitProducerIdResponse);
+        $visit!(list_config_resources, ListConfigResourcesRequest, ListConfigResourcesResponse);
         $visit!(list_offsets, ListOffsetsRequest, ListOffsetsResponse);
+        $visit!(
+            list_partition_reassignments,
+            ListPartitionReassignmentsRequest,
+            ListPartitionReassignmentsResponse
+        );
         $visit!(metadata, MetadataRequest, MetadataResponse);
         $visit!(offset_for_leader_epoch, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse);
         $visit!(produce, ProduceRequest, ProduceResponse);
