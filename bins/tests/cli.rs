@@ -164,11 +164,41 @@ fn the_load_generator_measures_each_way() {
     };
     let pid = broker.process.id().to_string();
     for (words, expected) in [
-        (vec!["produce", "-p", "3", "-c", "2", "--broker-pid", &pid], "\"cpu_s_per_gb\":"),
+        (vec!["produce", "-p", "3", "-c", "2", "--pid", &pid], "\"cpu_s_per_gb\":"),
         (vec!["produce", "-r", "500", "-z", "lz4", "--acks", "1"], "\"written\":{\"records\":"),
         (vec!["produce", "--acks", "0", "--batch-records", "4", "-r", "100"], "\"partitions\":3"),
         (vec!["consume", "-c", "2"], "\"read\":{\"records\":"),
         (vec!["latency", "-r", "300", "-s", "100"], "\"read\":{\"records\":"),
+        (
+            vec!["latency", "-r", "600", "-s", "64-256", "-c", "3", "--readers", "2"],
+            "\"missing\":0,\"skipped\":0",
+        ),
+        (
+            vec![
+                "latency",
+                "-r",
+                "600",
+                "-t",
+                "many",
+                "--topics",
+                "2",
+                "-p",
+                "4",
+                "--keys",
+                "50",
+                "--key-skew",
+                "1",
+            ],
+            "\"partitions\":8",
+        ),
+        (
+            vec!["produce", "-t", "many", "--topics", "2", "--request-batches", "8", "-s", "100"],
+            "\"request_batches\":8",
+        ),
+        (
+            vec!["produce", "-t", "many", "--topics", "2", "--keys", "9", "--runs", "2"],
+            "{\"summary\":{\"written: records/s\"",
+        ),
     ] {
         let said = bench(&words);
         assert!(said.contains(expected) && said.contains("\"errors\":0"), "{words:?}: {said}");

@@ -6,6 +6,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 
 use super::Load;
+use super::arrivals::Faults;
 use super::process::Usage;
 use crate::cli::json::Object;
 use crate::cli::table::Table;
@@ -37,6 +38,7 @@ pub struct Tally {
     pub overdue: u64,
     errors: u64,
     error: Option<String>,
+    pub faults: Faults,
     histogram: Histogram<u64>,
 }
 
@@ -50,6 +52,7 @@ impl Default for Tally {
             overdue: 0,
             errors: 0,
             error: None,
+            faults: Faults::default(),
             histogram: Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("constant bounds that fit"),
         }
     }
@@ -95,22 +98,48 @@ impl Tally {
         if self.error.is_none() {
             self.error.clone_from(&other.error);
         }
+        self.faults.add(other.faults);
         // Both have the same bounds.
         let _ = self.histogram.add(&other.histogram);
     }
 }
 
+/// One run.
 pub struct Figures {
     what: &'static str,
     load: Load,
+    partitions: usize,
     written: Option<Tally>,
     read: Option<Tally>,
-    usage: Option<Usage>,
+    /// Acknowledged, and never read.
+    missing: u64,
+    broker: Option<Usage>,
+    generator: Usage,
+}
+
+/// One of its numbers, for the summary of several runs.
+pub struct Figure {
+    pub name: String,
+    pub value: f64,
 }
 
 impl Figures {
-    pub fn new(what: &'static str, load: &Load, usage: Option<Usage>) -> Figures {
-        Figures { what, load: load.clone(), written: None, read: None, usage }
+    pub fn new(
+        what: &'static str,
+        load: &Load,
+        partitions: usize,
+        (broker, generator): (Option<Usage>, Usage),
+    ) -> Figures {
+        Figures {
+            what,
+            load: load.clone(),
+            partitions,
+            written: None,
+            read: None,
+            missing: 0,
+            broker,
+            generator,
+        }
     }
 
     pub fn written(&mut self, tally: Tally) {
@@ -121,8 +150,29 @@ impl Figures {
         self.read.get_or_insert_default().add(&tally);
     }
 
-    pub fn first_error(&self) -> Option<&str> {
-        self.ends().find_map(|(_, tally)| tally.error.as_deref())
+    pub fn missing(&mut self, records: u64) {
+        self.missing = records;
+    }
+
+    /// Why this run proves nothing, or proves something bad.
+    pub fn first_error(&self) -> Option<String> {
+        let said = self.ends().find_map(|(_, tally)| tally.error.clone());
+        let faults = self.faults();
+        said.or_else(|| {
+            (self.missing + faults.total() > 0).then(|| {
+                format!(
+                    "{} acknowledged records were not read, {} were skipped, {} came twice or out of order, {} were damaged",
+                    self.missing, faults.skipped, faults.disordered, faults.damaged
+                )
+            })
+        })
+    }
+
+    fn faults(&self) -> Faults {
+        self.ends().fold(Faults::default(), |mut all, (_, tally)| {
+            all.add(tally.faults);
+            all
+        })
     }
 
     fn ends(&self) -> impl Iterator<Item = (&'static str, &Tally)> {
@@ -138,18 +188,8 @@ impl Figures {
     }
 
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
-        let head = [
-            "",
-            "records/s",
-            "MB/s",
-            "requests/s",
-            "p50 ms",
-            "p99 ms",
-            "p99.9 ms",
-            "max ms",
-            "overdue",
-            "errors",
-        ];
+        let mut head = vec!["", "records/s", "MB/s", "requests/s"];
+        head.extend(["p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "p99.99 ms", "max ms", "overdue", "errors"]);
         let mut table = Table::new(&head);
         let seconds = self.load.seconds as f64;
         for (name, tally) in self.ends() {
@@ -158,22 +198,32 @@ impl Figures {
             row.push(format!("{:.2}", tally.bytes as f64 / 1e6 / seconds));
             row.push(format!("{:.0}", tally.requests as f64 / seconds));
             let histogram = &tally.histogram;
-            let known = !histogram.is_empty();
-            for ns in quantiles(histogram) {
-                row.push(if known { format!("{:.3}", ns as f64 / 1e6) } else { "-".to_owned() });
+            for (_, quantile) in QUANTILES {
+                row.push(match histogram.is_empty() {
+                    true => "-".to_owned(),
+                    false => format!("{:.3}", histogram.value_at_quantile(quantile) as f64 / 1e6),
+                });
             }
             row.extend([tally.overdue.to_string(), tally.errors.to_string()]);
             table.row(row);
         }
         table.write(out)?;
-        if let Some(usage) = self.usage {
-            let (cpu, per_gb, per_million) = self.cpu(usage);
+        for (name, usage) in self.processes() {
+            let cpu = self.cpu(usage);
             writeln!(
                 out,
-                "broker: {cpu:.2} s of CPU, {per_gb:.3} s per GB, {per_million:.3} s per million records; \
-                 RSS {:.1} MiB, peak {:.1} MiB",
+                "{name}: {:.2} s of CPU, {:.3} s per GB, {:.3} µs per record; RSS {:.1} MiB, peak {:.1} MiB; {} context switches, \
+                 {} read and {} write calls; disk {:.1} MB read, {:.1} MB written",
+                cpu.seconds,
+                cpu.per_gigabyte,
+                cpu.us_per_record,
                 usage.rss_bytes as f64 / 1048576.0,
-                usage.rss_bytes_peak as f64 / 1048576.0
+                usage.rss_bytes_peak as f64 / 1048576.0,
+                usage.context_switches,
+                usage.read_calls,
+                usage.write_calls,
+                usage.disk_read_bytes as f64 / 1e6,
+                usage.disk_written_bytes as f64 / 1e6,
             )?;
         }
         Ok(())
@@ -185,54 +235,105 @@ impl Figures {
             .text("benchmark", self.what)
             .number("seconds", load.seconds)
             .number("connections", load.connections)
-            .number("partitions", load.partitions)
+            .number("topics", load.topics)
+            .number("partitions", self.partitions)
             .number("rate", load.rate)
-            .number("record_bytes", load.record_bytes)
+            .text("record_bytes", &load.record_bytes.to_string())
             .number("batch_records", load.batch_records)
+            .number("request_batches", load.request_batches)
+            .number("linger_ms", load.linger_ms)
+            .number("keys", load.keys)
             .text("acks", &format!("{:?}", load.acks).to_lowercase())
             .text("codec", &format!("{:?}", load.codec).to_lowercase());
         for (name, tally) in self.ends() {
-            let [p50, p99, p999, max] = quantiles(&tally.histogram).map(|ns| ns as f64 / 1e3);
-            let figures = Object::new()
+            let histogram = &tally.histogram;
+            let mut figures = Object::new()
                 .number("records", tally.records)
                 .number("bytes", tally.bytes)
                 .number("requests", tally.requests)
-                .number("measured", tally.histogram.len())
-                .number("p50_us", p50)
-                .number("p99_us", p99)
-                .number("p999_us", p999)
-                .number("max_us", max)
+                .number("measured", histogram.len());
+            for (name, quantile) in QUANTILES {
+                let us = histogram.value_at_quantile(quantile) as f64 / 1e3;
+                figures = figures.number(&format!("{name}_us"), us);
+            }
+            let points = POINTS.map(|point| {
+                format!("[{point},{}]", histogram.value_at_quantile(point / 100.0) as f64 / 1e3)
+            });
+            figures = figures
+                .number("mean_us", format!("{:.1}", histogram.mean() / 1e3))
+                .array("percentiles_us", points)
                 .number("overdue", tally.overdue)
                 .number("errors", tally.errors);
             object = object.object(name, figures);
         }
-        if let Some(usage) = self.usage {
-            let (cpu, per_gb, per_million) = self.cpu(usage);
-            let broker = Object::new()
-                .number("cpu_s", cpu)
-                .number("cpu_s_per_gb", format!("{per_gb:.4}"))
-                .number("cpu_s_per_million_records", format!("{per_million:.4}"))
-                .number("rss_bytes", usage.rss_bytes)
-                .number("rss_bytes_peak", usage.rss_bytes_peak);
-            object = object.object("broker", broker);
+        if self.what == "latency" || self.what == "consume" {
+            let faults = self.faults();
+            let checked = Object::new()
+                .number("missing", self.missing)
+                .number("skipped", faults.skipped)
+                .number("disordered", faults.disordered)
+                .number("damaged", faults.damaged);
+            object = object.object("faults", checked);
+        }
+        for (name, usage) in self.processes() {
+            let cpu = self.cpu(usage);
+            let process = usage
+                .json()
+                .number("cpu_s_per_gb", format!("{:.4}", cpu.per_gigabyte))
+                .number("cpu_us_per_record", format!("{:.4}", cpu.us_per_record));
+            object = object.object(name, process);
         }
         writeln!(out, "{}", object.end())
     }
 
-    /// Seconds of CPU, per GB and per million records of the busier end. Zero where nothing moved.
-    fn cpu(&self, usage: Usage) -> (f64, f64, f64) {
+    fn processes(&self) -> impl Iterator<Item = (&'static str, Usage)> {
+        self.broker.map(|usage| ("broker", usage)).into_iter().chain([("generator", self.generator)])
+    }
+
+    /// What several runs are compared by.
+    pub fn summed_up(&self) -> Vec<Figure> {
+        let seconds = self.load.seconds as f64;
+        let mut figures = Vec::new();
+        let mut add = |name: String, value: f64| figures.push(Figure { name, value });
+        for (end, tally) in self.ends() {
+            add(format!("{end}: records/s"), tally.records as f64 / seconds);
+            add(format!("{end}: MB/s"), tally.bytes as f64 / 1e6 / seconds);
+            for (name, quantile) in QUANTILES {
+                add(format!("{end}: {name}, ms"), tally.histogram.value_at_quantile(quantile) as f64 / 1e6);
+            }
+        }
+        for (name, usage) in self.processes() {
+            let cpu = self.cpu(usage);
+            add(format!("{name}: CPU, % of a core"), cpu.seconds / seconds * 100.0);
+            add(format!("{name}: CPU, s per GB"), cpu.per_gigabyte);
+            add(format!("{name}: CPU, µs per record"), cpu.us_per_record);
+            add(format!("{name}: RSS peak, MiB"), usage.rss_bytes_peak as f64 / 1048576.0);
+        }
+        figures
+    }
+
+    /// Of the busier end. Zero where nothing moved.
+    fn cpu(&self, usage: Usage) -> Cpu {
         let seconds = usage.cpu.as_secs_f64();
         let bytes = self.ends().map(|(_, tally)| tally.bytes).max().unwrap_or(0);
         let records = self.ends().map(|(_, tally)| tally.records).max().unwrap_or(0);
         let per = |count: u64, unit: f64| if count == 0 { 0.0 } else { seconds / (count as f64 / unit) };
-        (seconds, per(bytes, 1e9), per(records, 1e6))
+        Cpu { seconds, per_gigabyte: per(bytes, 1e9), us_per_record: per(records, 1e6) }
     }
 }
 
-fn quantiles(histogram: &Histogram<u64>) -> [u64; 4] {
-    let at = |quantile| histogram.value_at_quantile(quantile);
-    [at(0.5), at(0.99), at(0.999), histogram.max()]
+struct Cpu {
+    seconds: f64,
+    per_gigabyte: f64,
+    us_per_record: f64,
 }
+
+const QUANTILES: [(&str, f64); 6] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999), ("max", 1.0)];
+
+/// Enough of them to draw the distribution.
+const POINTS: [f64; 17] =
+    [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0];
 
 #[cfg(test)]
 mod tests {

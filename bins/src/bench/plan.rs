@@ -1,84 +1,103 @@
 //! Which connection goes to which broker, for which partitions.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use net::client::{AutoCreation, Client, ClientError, Connection, NewTopic, Options, Topic};
 
 use super::Load;
 use crate::cli::failure::Failure;
 
+/// One partition.
+#[derive(Clone)]
+pub struct Target {
+    pub topic: Arc<Topic>,
+    pub partition: i32,
+}
+
 /// One connection and what it is for.
 pub struct Route {
     pub connection: Connection,
-    pub topic: Topic,
     /// Partitions whose leader is at the other end; never empty.
-    pub partitions: Vec<i32>,
+    pub targets: Vec<Target>,
 }
 
-/// As many connections as asked for, each with all partitions of the broker it goes to: for writers.
-pub fn routes(load: &mut Load) -> Result<Vec<Route>, Failure> {
-    let (mut client, topic) = reach(load)?;
-    let mut routes = Vec::new();
-    for place in 0..usize::from(load.connections) {
-        let leader = topic.leader((place % topic.partitions.len()) as i32)?;
-        let led = topic.partitions.iter().filter(|partition| partition.leader == leader);
-        let mut partitions: Vec<i32> = led.map(|partition| partition.index).collect();
-        // Each begins elsewhere, or all would write to the same partition at the same time.
-        let turn = place % partitions.len().max(1);
-        partitions.rotate_left(turn);
-        routes.push(Route { connection: client.open(leader)?, topic: topic.clone(), partitions });
-    }
-    Ok(routes)
+/// The cluster, and every partition by its leader.
+pub struct Plan {
+    client: Client,
+    by_leader: BTreeMap<i32, Vec<Target>>,
 }
 
-/// At most as many connections as asked for per broker, with each partition at one of them: for readers.
-pub fn shared_out(load: &mut Load) -> Result<Vec<Route>, Failure> {
-    let (mut client, topic) = reach(load)?;
-    let mut leaders: Vec<i32> = topic.partitions.iter().map(|partition| partition.leader).collect();
-    leaders.sort_unstable();
-    leaders.dedup();
-    let mut routes = Vec::new();
-    for leader in leaders {
-        let led: Vec<i32> = topic
-            .partitions
-            .iter()
-            .filter(|partition| partition.leader == leader)
-            .map(|partition| partition.index)
-            .collect();
-        let count = usize::from(load.connections).min(led.len());
-        for place in 0..count {
-            let partitions = led.iter().copied().skip(place).step_by(count).collect();
-            routes.push(Route { connection: client.open(leader)?, topic: topic.clone(), partitions });
+impl Plan {
+    /// Creates what topics do not exist.
+    pub fn new(load: &Load) -> Result<Plan, Failure> {
+        let options = Options { client_id: "corelog-bench".to_owned(), ..Options::default() };
+        let mut client = Client::connect(&load.bootstrap_server, options)?;
+        let mut by_leader: BTreeMap<i32, Vec<Target>> = BTreeMap::new();
+        for number in 0..load.topics {
+            let name = match load.topics {
+                1 => load.topic.clone(),
+                _ => format!("{}-{number}", load.topic),
+            };
+            let topic = Arc::new(reach(&mut client, load, &name)?);
+            for partition in &topic.partitions {
+                let target = Target { topic: topic.clone(), partition: partition.index };
+                by_leader.entry(topic.leader(partition.index)?).or_default().push(target);
+            }
         }
+        Ok(Plan { client, by_leader })
     }
-    Ok(routes)
+
+    pub fn partition_count(&self) -> usize {
+        self.by_leader.values().map(Vec::len).sum()
+    }
+
+    /// As many connections as asked for, each with all partitions of the broker it goes to: for writers.
+    pub fn writers(&mut self, count: usize) -> Result<Vec<Route>, Failure> {
+        let leaders: Vec<i32> = self.by_leader.keys().copied().collect();
+        let route = |place: usize| {
+            let leader = leaders[place % leaders.len()];
+            let targets = self.by_leader.get(&leader).cloned().unwrap_or_default();
+            Ok(Route { connection: self.client.open(leader)?, targets })
+        };
+        (0..count).map(route).collect()
+    }
+
+    /// At most as many connections as asked for per broker, with each partition at one of them: for readers.
+    pub fn readers(&mut self, count: usize) -> Result<Vec<Route>, Failure> {
+        let mut routes = Vec::new();
+        for (leader, led) in &self.by_leader {
+            let count = count.min(led.len());
+            for place in 0..count {
+                let targets = led.iter().skip(place).step_by(count).cloned().collect();
+                routes.push(Route { connection: self.client.open(*leader)?, targets });
+            }
+        }
+        Ok(routes)
+    }
 }
 
-fn reach(load: &mut Load) -> Result<(Client, Topic), Failure> {
-    let options = Options { client_id: "corelog-bench".to_owned(), ..Options::default() };
-    let mut client = Client::connect(&load.bootstrap_server, options)?;
-    let topic = match client.topic(&load.topic, AutoCreation::Forbidden) {
-        Err(ClientError::NoTopic(name)) => {
-            let partitions = load.partitions;
+fn reach(client: &mut Client, load: &Load, name: &str) -> Result<Topic, Failure> {
+    match client.topic(name, AutoCreation::Forbidden) {
+        Err(ClientError::NoTopic(_)) => {
             client.create_topic(&NewTopic {
-                name,
-                partitions,
-                replication_factor: -1,
-                ..NewTopic::default()
+                name: name.to_owned(),
+                partitions: load.partitions,
+                replication_factor: load.replication_factor,
+                configs: load.topic_options.clone(),
             })?;
             // Every leader is in place before load begins.
-            client.retrying(|client| {
-                client.forget(&load.topic);
-                let topic = client.topic(&load.topic, AutoCreation::Forbidden);
+            Ok(client.retrying(|client| {
+                client.forget(name);
+                let topic = client.topic(name, AutoCreation::Forbidden);
                 let topic = topic.map_err(|error| match error {
                     ClientError::NoTopic(topic) => ClientError::NoLeader { topic, partition: 0 },
                     error => error,
                 })?;
                 topic.partitions.iter().try_for_each(|partition| topic.leader(partition.index).map(drop))?;
                 Ok(topic)
-            })?
+            })?)
         }
-        outcome => outcome?,
-    };
-    // What was asked for only counts where the topic is new.
-    load.partitions = topic.partitions.len() as i32;
-    Ok((client, topic))
+        outcome => Ok(outcome?),
+    }
 }

@@ -1,22 +1,26 @@
 //! The reading end: one connection and a thread that reads on and on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use engine::base::Offset;
-use engine::record::{RecordError, headers};
-use net::client::{At, Fetched, Position, Wait, fetch_request, list_offsets_request, read_answer};
+use engine::base::{Offset, TopicId};
+use engine::record::{RecordError, UncheckedBatch};
+use net::client::{At, ClientError, Fetched, Position, Wait, fetch_request, list_offsets_request};
+use net::wire::fetch::{FetchRequest, FetchResponse};
 use net::wire::list_offsets::ListOffsetsRequest;
 
 use super::Load;
+use super::arrivals::Arrivals;
 use super::content::Run;
+use super::delivery::Delivery;
 use super::figures::{Tally, Window};
 use super::plan::Route;
 use crate::cli::failure::Failure;
 
 /// How long records that are on their way at the end are waited for.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -36,7 +40,15 @@ impl Reader {
     }
 }
 
-pub fn start(load: &Load, route: Route, window: Window, purpose: Purpose) -> Reader {
+/// Finds where to begin, then reads in a thread of its own.
+pub fn start(
+    load: &Load,
+    route: Route,
+    window: Window,
+    purpose: Purpose,
+    run: Run,
+    delivery: &Arc<Delivery>,
+) -> Result<Reader, Failure> {
     let wait = Wait {
         time_max: Duration::from_millis(500),
         bytes_min: 1,
@@ -44,21 +56,27 @@ pub fn start(load: &Load, route: Route, window: Window, purpose: Purpose) -> Rea
         partition_bytes_max: load.fetch_bytes,
     };
     let mut reading = Reading {
+        positions: Vec::new(),
+        by_name: HashMap::new(),
+        by_id: HashMap::new(),
         route,
         wait,
         window,
         purpose,
-        run: Run::new(window.start),
+        run,
+        delivery: delivery.clone(),
+        arrivals: Arrivals::default(),
         tally: Tally::default(),
-        positions: BTreeMap::new(),
     };
+    reading.begin()?;
     let thread = thread::spawn(move || {
         if let Err(failure) = reading.run() {
             reading.tally.fail(failure.to_string());
         }
+        reading.tally.faults.add(reading.arrivals.faults);
         reading.tally
     });
-    Reader { thread }
+    Ok(Reader { thread })
 }
 
 struct Reading {
@@ -67,97 +85,172 @@ struct Reading {
     window: Window,
     purpose: Purpose,
     run: Run,
+    delivery: Arc<Delivery>,
+    arrivals: Arrivals,
     tally: Tally,
-    positions: BTreeMap<i32, Place>,
+    /// Of each target of the route.
+    positions: Vec<Place>,
+    /// Places in `route.targets`, for answers that name topics and for those that have their ids.
+    by_name: HashMap<(String, i32), usize>,
+    by_id: HashMap<(TopicId, i32), usize>,
 }
 
+#[derive(Clone, Copy)]
 struct Place {
     first: i64,
     next: i64,
 }
 
 impl Reading {
-    fn run(&mut self) -> Result<(), Failure> {
+    fn begin(&mut self) -> Result<(), Failure> {
         let at = match self.purpose {
             Purpose::Volume => At::Earliest,
             Purpose::Arrival => At::Latest,
         };
-        for partition in self.route.partitions.clone() {
-            let request = list_offsets_request(&self.route.topic.name, &[partition], at, 20_000);
-            let answer = self.route.connection.call::<ListOffsetsRequest>(&request)?;
-            let found = answer.topics.first().and_then(|topic| topic.partitions.first());
-            let first = found.map_or(0, |found| found.offset);
-            self.positions.insert(partition, Place { first, next: first });
+        let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for (place, target) in self.route.targets.iter().enumerate() {
+            by_topic.entry(&target.topic.name).or_default().push(target.partition);
+            self.by_name.insert((target.topic.name.clone(), target.partition), place);
+            self.by_id.insert((target.topic.id, target.partition), place);
         }
-        let end = match self.purpose {
-            Purpose::Volume => self.window.until,
-            Purpose::Arrival => self.window.until + GRACE,
-        };
-        while Instant::now() < end {
-            let asked = Instant::now();
-            let fetched = self.fetch()?;
-            let now = Instant::now();
-            let mut bytes = 0;
-            for part in &fetched {
-                bytes += part.records.len() as u64;
-                self.take(part, now)?;
-            }
-            if self.purpose == Purpose::Volume {
-                self.tally.latency(self.window, asked, now);
-            } else if bytes == 0 && now >= self.window.until {
-                // A whole long poll without news: nothing is on its way any more.
-                break;
+        self.positions = vec![Place { first: 0, next: 0 }; self.route.targets.len()];
+        for (topic, partitions) in by_topic {
+            let request = list_offsets_request(topic, &partitions, at, 20_000);
+            let answer = self.route.connection.call::<ListOffsetsRequest>(&request)?;
+            for found in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+                ClientError::check(found.error_code, None, || format!("asking for offsets of {topic}"))?;
+                if let Some(place) = self.by_name.get(&(topic.to_owned(), found.partition_index)) {
+                    self.positions[*place] = Place { first: found.offset, next: found.offset };
+                }
             }
         }
         Ok(())
     }
 
-    fn fetch(&mut self) -> Result<Vec<Fetched>, Failure> {
-        let mut positions: Vec<Position> = self
-            .positions
-            .iter()
-            .map(|(partition, place)| Position { partition: *partition, offset: place.next })
-            .collect();
-        // The first partitions of a request get the room: each fetch begins with another.
-        let turn = self.tally.requests_all as usize % positions.len().max(1);
-        positions.rotate_left(turn);
-        let Route { connection, topic, .. } = &mut self.route;
-        let request = fetch_request(topic, &positions, self.wait);
-        let answer = connection.call_at_most(&request, topic.fetch_version_max())?;
-        Ok(read_answer(topic, answer)?)
+    fn run(&mut self) -> Result<(), Failure> {
+        let mut end = match self.purpose {
+            Purpose::Volume => self.window.until,
+            // It ends when everything has come; a broker that owes something is waited for.
+            Purpose::Arrival => self.window.until + 2 * GRACE,
+        };
+        let mut is_last = false;
+        while Instant::now() < end {
+            let asked = Instant::now();
+            let parts = self.fetch()?;
+            let now = Instant::now();
+            for (place, part) in &parts {
+                self.take(*place, part, now)?;
+            }
+            match self.purpose {
+                Purpose::Volume => self.tally.latency(self.window, asked, now),
+                Purpose::Arrival if self.delivery.is_written() => {
+                    if self.delivery.missing() == 0 {
+                        break;
+                    }
+                    if !is_last {
+                        (is_last, end) = (true, now + GRACE);
+                    }
+                }
+                Purpose::Arrival => {}
+            }
+        }
+        Ok(())
     }
 
-    fn take(&mut self, part: &Fetched, now: Instant) -> Result<(), Failure> {
-        let Some(place) = self.positions.get_mut(&part.partition) else { return Ok(()) };
-        let (run, window, tally) = (self.run, self.window, &mut self.tally);
+    fn fetch(&mut self) -> Result<Vec<(usize, Fetched)>, Failure> {
+        let count = self.route.targets.len();
+        // The first partitions of a request get the room: each fetch begins with another.
+        let turn = self.tally.requests_all as usize % count.max(1);
+        let mut request: Option<FetchRequest> = None;
+        let mut at_most = i16::MAX;
+        for place in (turn..count).chain(0..turn) {
+            let target = &self.route.targets[place];
+            let position = Position { partition: target.partition, offset: self.positions[place].next };
+            let one = fetch_request(&target.topic, &[position], self.wait);
+            at_most = at_most.min(target.topic.fetch_version_max());
+            match &mut request {
+                None => request = Some(one),
+                Some(request) => {
+                    for topic in one.topics {
+                        match request.topics.iter_mut().find(|found| found.topic == topic.topic) {
+                            Some(found) => found.partitions.extend(topic.partitions),
+                            None => request.topics.push(topic),
+                        }
+                    }
+                }
+            }
+        }
+        let Some(request) = request else { return Ok(Vec::new()) };
+        let answer = self.route.connection.call_at_most(&request, at_most)?;
+        self.parts(answer)
+    }
+
+    fn parts(&self, answer: FetchResponse) -> Result<Vec<(usize, Fetched)>, Failure> {
+        ClientError::check(answer.error_code, None, || "reading".to_owned())?;
+        let mut parts = Vec::new();
+        for topic in answer.responses {
+            for data in topic.partitions {
+                let partition = data.partition_index;
+                let found = match topic.topic_id.is_zero() {
+                    true => self.by_name.get(&(topic.topic.to_string(), partition)),
+                    false => self.by_id.get(&(topic.topic_id, partition)),
+                };
+                let Some(place) = found else { continue };
+                ClientError::check(data.error_code, None, || {
+                    format!("reading partition {partition} of {}", self.route.targets[*place].topic.name)
+                })?;
+                let fetched = Fetched {
+                    partition,
+                    high_watermark: data.high_watermark,
+                    log_start: data.log_start_offset,
+                    records: data.records.map(|records| records.into_bytes()).unwrap_or_default(),
+                };
+                parts.push((*place, fetched));
+            }
+        }
+        Ok(parts)
+    }
+
+    fn take(&mut self, place: usize, part: &Fetched, now: Instant) -> Result<(), Failure> {
+        let at = &mut self.positions[place];
         let bytes = part.records.len() as u64;
+        let mut count = 0;
         match self.purpose {
             Purpose::Volume => {
-                let (mut count, mut next) = (0, place.next);
-                for (_, header) in headers(&part.records) {
+                let mut rest = &part.records[..];
+                while let Ok((batch, after)) = UncheckedBatch::split_first(rest) {
+                    rest = after;
+                    let header = *batch.header();
                     // An answer begins with the whole batch that holds the offset asked for.
-                    if header.next_offset() <= Offset(next) {
+                    if header.next_offset() <= Offset(at.next) {
                         continue;
                     }
+                    self.arrivals.faults.skipped += (header.base_offset.0 - at.next).max(0) as u64;
+                    self.arrivals.faults.damaged += u64::from(batch.check().is_err());
                     count += u64::from(header.record_count.unsigned_abs());
-                    next = header.next_offset().0;
+                    at.next = header.next_offset().0;
                 }
                 // At the end it begins anew.
-                place.next = if bytes == 0 || next >= part.high_watermark { place.first } else { next };
-                tally.answered(window, now, count, bytes);
+                if bytes == 0 || at.next >= part.high_watermark {
+                    at.next = at.first;
+                }
             }
             Purpose::Arrival => {
-                let mut count = 0;
-                place.next = part.read(place.next, |record| {
-                    if let Some(due) = record.value.and_then(|value| run.due(value)) {
-                        tally.latency(window, due, now);
+                let (run, window) = (self.run, self.window);
+                let (tally, arrivals) = (&mut self.tally, &mut self.arrivals);
+                at.next = part.read(at.next, |record| {
+                    if let Some(mark) = record.value.and_then(|value| run.mark(value))
+                        && arrivals.take(place, &mark)
+                    {
+                        tally.latency(window, mark.due, now);
                         count += 1;
                     }
                     Ok::<(), RecordError>(())
                 })?;
-                tally.answered(window, now, count, bytes);
             }
         }
+        self.delivery.read(count);
+        self.tally.answered(self.window, now, count, bytes);
         Ok(())
     }
 }

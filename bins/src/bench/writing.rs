@@ -1,18 +1,20 @@
 //! The writing end: one connection, a thread that sends what is due and a thread that takes the answers.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use net::client::{Acks, Incoming, Outgoing, Ticket, base_offset, produce_request};
-use net::wire::produce::ProduceRequest;
+use net::client::{Acks, ClientError, Incoming, Outgoing, Ticket};
+use net::wire::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
+use net::wire::{Records, Text};
 
 use super::Load;
-use super::content::{Content, Run};
+use super::content::{Content, Part, Run};
+use super::delivery::Delivery;
 use super::figures::{Tally, Window};
 use super::pace::Pace;
-use super::plan::Route;
+use super::plan::{Route, Target};
 use crate::cli::failure::Failure;
 
 /// What the broker may take for one request; the client waits no longer for an answer than its own default.
@@ -20,6 +22,9 @@ const REQUEST_TIMEOUT_MS: i32 = 20_000;
 
 /// How long after the window what was due in it is still sent.
 const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// Without a rate, with keys: so many requests are made before, and sent over and over.
+const KEYED_REQUESTS: usize = 16;
 
 pub struct Writer {
     sender: JoinHandle<Result<Sent, String>>,
@@ -38,39 +43,36 @@ struct Sent {
 /// A request on its way.
 struct OnItsWay {
     ticket: Ticket<ProduceRequest>,
-    partition: i32,
+    sent: Request,
+}
+
+#[derive(Clone, Copy)]
+struct Request {
+    records: u64,
     bytes: u64,
     due: Due,
 }
 
-/// When the records of a batch were due.
+/// When the records of a request were due.
 #[derive(Clone, Copy)]
 enum Due {
     At {
         pace: Pace,
         first: u64,
-        count: u64,
     },
-    /// As fast as it goes: when the batch was sent.
+    /// As fast as it goes: when it was sent.
     Now {
         sent: Instant,
-        count: u64,
     },
 }
 
-impl Due {
-    fn count(&self) -> u64 {
-        match self {
-            Due::At { count, .. } | Due::Now { count, .. } => *count,
-        }
-    }
-
+impl Request {
     fn record(&self, tally: &mut Tally, window: Window, now: Instant) {
-        match *self {
-            Due::At { pace, first, count } => {
-                (first..first + count).for_each(|number| tally.latency(window, pace.due(number), now));
+        match self.due {
+            Due::At { pace, first } => {
+                (first..first + self.records).for_each(|number| tally.latency(window, pace.due(number), now));
             }
-            Due::Now { sent, .. } => tally.latency(window, sent, now),
+            Due::Now { sent } => tally.latency(window, sent, now),
         }
     }
 }
@@ -90,47 +92,58 @@ impl Writer {
     }
 }
 
-pub fn start(load: &Load, route: Route, place: usize, window: Window) -> Result<Writer, Failure> {
-    let Route { connection, topic, partitions } = route;
+pub fn start(
+    load: &Load,
+    route: Route,
+    place: u16,
+    window: Window,
+    run: Run,
+    delivery: &Arc<Delivery>,
+) -> Writer {
+    let Route { connection, targets } = route;
     let (outgoing, incoming) = connection.split();
     let (tickets, on_their_way) = sync_channel(load.in_flight as usize);
-    let name = topic.name.clone();
-    let content =
-        Content::new(Run::new(window.start), load.codec.into(), load.record_bytes as usize, place as u64);
-    let pace =
-        (load.rate > 0).then(|| Pace::shared(window.start, load.rate, place, usize::from(load.connections)));
+    let content = Content::new(run, load.make(), place, targets.len());
+    let pace = (load.rate > 0)
+        .then(|| Pace::shared(window.start, load.rate, usize::from(place), usize::from(load.connections)));
     let mut sending = Sending {
         outgoing,
-        topic,
-        partitions,
+        targets,
         content,
         pace,
         window,
         linger: Duration::from_millis(load.linger_ms),
         batch_records: u64::from(load.batch_records),
+        request_records: u64::from(load.batch_records) * u64::from(load.request_batches),
         acks: load.acks.into(),
         tickets,
+        delivery: delivery.clone(),
         sent: Sent::default(),
-        turn: 0,
     };
+    delivery.begin_writing();
     let sender = thread::spawn(move || sending.run().map_err(|error| error.to_string()));
-    let receiver = thread::spawn(move || receive(incoming, &name, &on_their_way, window));
-    Ok(Writer { sender, receiver })
+    let delivery = delivery.clone();
+    let receiver = thread::spawn(move || {
+        let tally = receive(incoming, &on_their_way, window, &delivery);
+        delivery.end_writing();
+        tally
+    });
+    Writer { sender, receiver }
 }
 
 struct Sending {
     outgoing: Outgoing,
-    topic: net::client::Topic,
-    partitions: Vec<i32>,
+    targets: Vec<Target>,
     content: Content,
     pace: Option<Pace>,
     window: Window,
     linger: Duration,
     batch_records: u64,
+    request_records: u64,
     acks: Acks,
     tickets: SyncSender<OnItsWay>,
+    delivery: Arc<Delivery>,
     sent: Sent,
-    turn: usize,
 }
 
 impl Sending {
@@ -154,15 +167,16 @@ impl Sending {
             if now >= give_up {
                 break;
             }
-            let count = pace.count_due(now).min(limit).saturating_sub(first).min(self.batch_records);
-            let full = pace.due(first + self.batch_records.min(limit - first) - 1);
+            let count = pace.count_due(now).min(limit).saturating_sub(first).min(self.request_records);
+            let full = pace.due(first + self.request_records.min(limit - first) - 1);
             let ready = full.min(pace.due(first) + self.linger);
             if count == 0 || now < ready {
                 thread::sleep(ready.saturating_duration_since(now));
                 continue;
             }
-            let batch = self.content.batch((first..first + count).map(|number| pace.due(number)))?;
-            if !self.send(batch, Due::At { pace, first, count })? {
+            let due = (first..first + count).map(|number| pace.due(number));
+            let parts = self.content.parts(due, self.batch_records)?;
+            if !self.send(&parts, Due::At { pace, first })? {
                 break;
             }
             first += count;
@@ -171,38 +185,73 @@ impl Sending {
         Ok(())
     }
 
-    /// One batch, made once and sent over and over: what the load costs here stays small.
+    /// Batches made once and sent over and over: what the load costs here stays small.
     fn run_unpaced(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
-        let count = self.batch_records;
-        let batch = self.content.batch((0..count).map(|_| now))?;
-        loop {
+        let count = if self.content.has_keys() { KEYED_REQUESTS } else { 1 };
+        let mut requests = Vec::new();
+        for _ in 0..count {
+            let due = (0..self.request_records).map(|_| now);
+            requests.push(self.content.parts(due, self.batch_records)?);
+        }
+        for turn in 0.. {
             let sent = Instant::now();
-            if sent >= self.window.until || !self.send(batch.clone(), Due::Now { sent, count })? {
-                return Ok(());
+            let parts = &mut requests[turn % count];
+            if !self.content.has_keys() {
+                parts.iter_mut().for_each(|part| part.target = self.content.next_target());
+            }
+            let parts = parts.clone();
+            if sent >= self.window.until || !self.send(&parts, Due::Now { sent })? {
+                break;
             }
         }
+        Ok(())
     }
 
-    /// Sends to the next partition in turn; `false` once nobody receives answers any more.
-    fn send(&mut self, batch: Bytes, due: Due) -> Result<bool, Failure> {
-        let partition = self.partitions[self.turn % self.partitions.len()];
-        self.turn += 1;
-        let request = produce_request(&self.topic, partition, &batch, self.acks, REQUEST_TIMEOUT_MS);
-        let version = self.outgoing.version::<ProduceRequest>(self.topic.produce_version_max())?;
+    /// `false` once nobody receives answers any more.
+    fn send(&mut self, parts: &[Part], due: Due) -> Result<bool, Failure> {
+        let request = request(&self.targets, parts, self.acks);
+        let at_most = self.targets.iter().map(|target| target.topic.produce_version_max()).min();
+        let version = self.outgoing.version::<ProduceRequest>(at_most.unwrap_or(i16::MAX))?;
         let ticket = self.outgoing.send_version(&request, version)?;
-        let bytes = batch.len() as u64;
+        let records = parts.iter().map(|part| part.records).sum();
+        let bytes = parts.iter().map(|part| part.batch.len() as u64).sum();
         if self.acks == Acks::None {
-            self.sent.unanswered.answered(self.window, Instant::now(), due.count(), bytes);
+            self.delivery.acknowledge(records);
+            self.sent.unanswered.answered(self.window, Instant::now(), records, bytes);
             return Ok(true);
         }
-        Ok(self.tickets.send(OnItsWay { ticket, partition, bytes, due }).is_ok())
+        Ok(self.tickets.send(OnItsWay { ticket, sent: Request { records, bytes, due } }).is_ok())
     }
 }
 
-fn receive(mut incoming: Incoming, topic: &str, on_their_way: &Receiver<OnItsWay>, window: Window) -> Tally {
+/// One request with all of these batches; what goes to one topic stands together.
+fn request(targets: &[Target], parts: &[Part], acks: Acks) -> ProduceRequest {
+    let mut topic_data: Vec<TopicProduceData> = Vec::new();
+    for part in parts {
+        let Target { topic, partition } = &targets[part.target];
+        let data =
+            PartitionProduceData { index: *partition, records: Some(Records::from(part.batch.clone())) };
+        match topic_data.iter_mut().find(|found| *found.name == *topic.name) {
+            Some(found) => found.partition_data.push(data),
+            None => topic_data.push(TopicProduceData {
+                name: Text::from(&topic.name),
+                topic_id: topic.id,
+                partition_data: vec![data],
+            }),
+        }
+    }
+    ProduceRequest { transactional_id: None, acks: acks.code(), timeout_ms: REQUEST_TIMEOUT_MS, topic_data }
+}
+
+fn receive(
+    mut incoming: Incoming,
+    on_their_way: &Receiver<OnItsWay>,
+    window: Window,
+    delivery: &Delivery,
+) -> Tally {
     let mut tally = Tally::default();
-    for OnItsWay { ticket, partition, bytes, due } in on_their_way {
+    for OnItsWay { ticket, sent } in on_their_way {
         let answer = match incoming.receive(ticket) {
             Ok(answer) => answer,
             Err(error) => {
@@ -211,13 +260,26 @@ fn receive(mut incoming: Incoming, topic: &str, on_their_way: &Receiver<OnItsWay
             }
         };
         let now = Instant::now();
-        match base_offset(topic, partition, &answer) {
-            Ok(_) => {
-                tally.answered(window, now, due.count(), bytes);
-                due.record(&mut tally, window, now);
+        match check(&answer) {
+            Ok(()) => {
+                delivery.acknowledge(sent.records);
+                tally.answered(window, now, sent.records, sent.bytes);
+                sent.record(&mut tally, window, now);
             }
             Err(error) => tally.fail(error.to_string()),
         }
     }
     tally
+}
+
+/// The first error among the partitions of an answer.
+fn check(answer: &ProduceResponse) -> Result<(), ClientError> {
+    for topic in &answer.responses {
+        for part in &topic.partition_responses {
+            ClientError::check(part.error_code, part.error_message.as_deref(), || {
+                format!("writing to partition {} of {}", part.index, topic.name)
+            })?;
+        }
+    }
+    Ok(())
 }

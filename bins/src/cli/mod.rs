@@ -23,7 +23,7 @@ mod records;
 pub(crate) mod table;
 mod text;
 pub(crate) mod time;
-mod topic;
+pub(crate) mod topic;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

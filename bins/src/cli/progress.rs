@@ -26,6 +26,10 @@ impl Progress {
         )
     }
 
+    pub fn of_seconds(total: u64) -> Progress {
+        Progress::drawn(Some(total), "{wide_bar} {pos} of {len} s, {msg}", "{spinner} {pos} s, {msg}")
+    }
+
     fn drawn(total: Option<u64>, bar: &str, spinner: &str) -> Progress {
         let progress = match total {
             Some(total) => ProgressBar::new(total),
@@ -41,6 +45,11 @@ impl Progress {
 
     pub fn advance(&self, by: u64) {
         self.0.inc(by);
+    }
+
+    pub fn show(&self, position: u64, text: String) {
+        self.0.set_position(position);
+        self.0.set_message(text);
     }
 
     pub fn say(&self, text: String) {
