@@ -189,3 +189,15 @@ fn a_broker_on_every_address_tells_the_hosts_name() {
         assert_eq!(told(([127, 0, 0, 1], port).into()), [expected.clone(), expected], "{listen}");
     }
 }
+
+#[test]
+fn the_example_configuration_is_sound_and_says_nothing_in_vain() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/server.properties");
+    let output = Command::new(env!("CARGO_BIN_EXE_corelogd"))
+        .args(["--dry-run", "--config", example, "-o", "log.dirs=/tmp"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("has no effect"), "{said}");
+}

@@ -113,6 +113,11 @@ broker_config! {
     retention_check_interval_ms: u64 = required("log.retention.check.interval.ms"),
     producer_id_expiration_ms: u64 = required("producer.id.expiration.ms"),
     rack: Option<String> = optional("broker.rack"),
+    process_roles: Vec<String> = required("process.roles"),
+    /// As id@host:port.
+    quorum_voters: Vec<String> = required("controller.quorum.voters"),
+    quorum_servers: Vec<String> = required("controller.quorum.bootstrap.servers"),
+    inter_broker_listener: Option<String> = given("inter.broker.listener.name"),
     replica_lag_ms_max: u64 = required("replica.lag.time.max.ms"),
     broker_session_timeout_ms: u64 = required("broker.session.timeout.ms"),
     broker_heartbeat_interval_ms: u64 = required("broker.heartbeat.interval.ms"),
@@ -180,6 +185,7 @@ impl BrokerConfig {
         if self.data_dirs.len() > 1 {
             return refuse("log.dirs", "log.dirs names several directories; Corelog keeps one".to_owned());
         }
+        self.check_alone()?;
         if self.broker_heartbeat_interval_ms > self.broker_session_timeout_ms / 2 {
             let message =
                 "broker.heartbeat.interval.ms should be at most half of broker.session.timeout.ms".to_owned();
@@ -209,6 +215,49 @@ impl BrokerConfig {
                 "message.max.bytes is above socket.request.max.bytes: such a batch could never arrive"
                     .to_owned();
             return refuse("message.max.bytes", message);
+        }
+        Ok(())
+    }
+}
+
+impl BrokerConfig {
+    /// One node is a whole cluster here. What asks for more is refused: it would come up as a cluster of its own, beside the
+    /// one that was meant.
+    fn check_alone(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, message: String| Err(ConfigError { key: key.to_owned(), message });
+        let roles = &self.process_roles;
+        if !["broker", "controller"].iter().all(|role| roles.iter().any(|given| given == role)) {
+            let message = format!(
+                "process.roles is {}: a node of this version is broker and controller at once; write broker,controller",
+                roles.join(",")
+            );
+            return refuse("process.roles", message);
+        }
+        for (key, others) in [
+            ("controller.quorum.voters", &self.quorum_voters),
+            ("controller.quorum.bootstrap.servers", &self.quorum_servers),
+        ] {
+            if others.len() > 1 {
+                let message = format!(
+                    "{key} names {} controllers; this version serves clusters of one node",
+                    others.len()
+                );
+                return refuse(key, message);
+            }
+        }
+        let voter = self.quorum_voters.first().and_then(|voter| voter.split('@').next()?.trim().parse().ok());
+        if voter.is_some_and(|voter: i32| voter != self.node_id.0) {
+            let message = format!(
+                "controller.quorum.voters names node {}, and this is node {}: it is its own controller",
+                voter.unwrap_or_default(),
+                self.node_id
+            );
+            return refuse("controller.quorum.voters", message);
+        }
+        let among = |name: &String| self.listeners.iter().any(|one| one.name.eq_ignore_ascii_case(name));
+        if let Some(name) = self.inter_broker_listener.as_ref().filter(|name| !among(name)) {
+            let message = format!("inter.broker.listener.name is {name}, which is not among the listeners");
+            return refuse("inter.broker.listener.name", message);
         }
         Ok(())
     }
@@ -329,6 +378,22 @@ mod tests {
         let warnings = accept(&properties::parse(SHIPPED).unwrap()).unwrap();
         assert!(warnings.iter().any(|warning| warning.key == "num.io.threads"));
         assert!(!warnings.iter().any(|warning| warning.key == "log.retention.hours"));
+    }
+
+    #[test]
+    fn what_asks_for_more_than_one_node_is_refused_with_a_sentence() {
+        for (text, part) in [
+            ("process.roles=controller", "broker and controller at once"),
+            ("process.roles=broker", "broker and controller at once"),
+            ("controller.quorum.voters=1@a:9093,2@b:9093", "names 2 controllers"),
+            ("controller.quorum.bootstrap.servers=a:9093,b:9093", "names 2 controllers"),
+            ("node.id=2\ncontroller.quorum.voters=1@a:9093", "names node 1, and this is node 2"),
+            ("inter.broker.listener.name=INTERNAL", "not among the listeners"),
+        ] {
+            let error = resolve(text).unwrap_err();
+            assert!(error.message.contains(part), "{text}: {error}");
+        }
+        resolve("node.id=3\ncontroller.quorum.voters=3@localhost:9093").unwrap();
     }
 
     #[test]

@@ -204,14 +204,14 @@ broker_keys! {
         "Size at which a segment ends, where the topic does not say.";
     Works "log.segment.delete.delay.ms" Long Some("60000"), AtLeast(0), ClusterWide,
         "How long files of a dropped segment stay, where the topic does not say.";
-    Planned "max.connection.creation.rate" Int Some("2147483647"), AtLeast(0), ClusterWide,
-        "New connections a second.";
+    Works "max.connection.creation.rate" Int Some("2147483647"), AtLeast(0), ClusterWide,
+        "New connections a second, over all listeners; those beyond it wait.";
     Works "max.connections" Int Some("2147483647"), AtLeast(0), ClusterWide,
-        "Connections of this broker at once.";
+        "Connections of this broker at once; those beyond it wait.";
     Works "max.connections.per.ip" Int Some("2147483647"), AtLeast(0), ClusterWide,
-        "Connections from one address at once.";
+        "Connections from one address at once; those beyond it are closed.";
     Works "max.connections.per.ip.overrides" Text Some(""), Any, ClusterWide,
-        "Connections at once of named addresses, as address:number,address:number.";
+        "Connections at once of single IP addresses, as address:number,address:number.";
     Works "max.incremental.fetch.session.cache.slots" Int Some("1000"), AtLeast(0), ReadOnly,
         "Incremental fetch sessions that are kept.";
     Works "max.request.partition.size.limit" Int Some("2000"), AtLeast(1), ReadOnly,
@@ -240,8 +240,8 @@ broker_keys! {
         "Replicas of __consumer_offsets; as many as there are brokers until it is set.";
     Planned "offsets.topic.segment.bytes" Int Some("104857600"), AtLeast(1), ReadOnly,
         "Segment size of __consumer_offsets.";
-    Planned "process.roles" List Some("broker,controller"), ListOf(&["broker", "controller"]), ReadOnly,
-        "Every Corelog node is a broker and may vote.";
+    Works "process.roles" List Some("broker,controller"), ListOf(&["broker", "controller"]), ReadOnly,
+        "Every Corelog node is a broker and may vote: broker,controller.";
     Works "producer.id.expiration.ms" Int Some("86400000"), AtLeast(1), ClusterWide,
         "How long the state of a silent producer stays.";
     Planned "quota.window.num" Int Some("11"), AtLeast(1), ReadOnly,
