@@ -55,6 +55,9 @@ pub const EVICTED_GROUPS_PER_TURN: usize = 128;
 /// Partitions flushing at a time, per core.
 pub const FLUSH_JOBS_MAX: usize = 64;
 
+/// Partitions whose retention is looked at in one turn of a core: some ten microseconds.
+pub const RETENTION_CHECKS_PER_TURN: usize = 256;
+
 /// Cold reads under way at a time, per core; the rest wait their turn.
 pub const COLD_READS_MAX: usize = 16;
 

@@ -17,7 +17,7 @@ use engine::{
         lock::{DirectoryLock, LOCK_PATIENCE},
     },
     shard::{
-        self, Boot, BootConfig,
+        self, Boot, BootConfig, RetentionCheck,
         settings::{BrokerOptions, Budget, Pacing},
     },
 };
@@ -182,6 +182,10 @@ fn boot(
         pacing: Pacing::default(),
         read_bytes: settings.read_bytes,
         checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
+        retention_check: RetentionCheck {
+            first_ms: settings.config.initial_task_delay_ms,
+            interval_ms: settings.config.retention_check_interval_ms,
+        },
         secret_seed: random().map_err(refusal)? as u64,
         now: clock.now(),
     };

@@ -7,7 +7,7 @@ use engine::{
     config::Overrides,
     op::{Class, Op, Sync},
     shard::{
-        BootConfig,
+        BootConfig, RetentionCheck,
         settings::{BrokerOptions, Budget, Pacing},
     },
 };
@@ -114,6 +114,7 @@ impl Plan {
             budget: if random.u8(0..8) == 0 { Plan::budget(random) } else { self.budget },
             read_bytes: 64 << 10,
             checkpoint_interval_ms: self.checkpoint_interval_ms,
+            retention_check: RetentionCheck { first_ms: 2, interval_ms: 3 },
             secret_seed: random.u64(..),
             now,
         }

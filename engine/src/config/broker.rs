@@ -110,6 +110,7 @@ broker_config! {
     connections_per_ip_max: usize = required("max.connections.per.ip"),
     connections_per_second_max: usize = required("max.connection.creation.rate"),
     described_partitions_max: usize = required("max.request.partition.size.limit"),
+    initial_task_delay_ms: u64 = required("log.initial.task.delay.ms"),
     retention_check_interval_ms: u64 = required("log.retention.check.interval.ms"),
     producer_id_expiration_ms: u64 = required("producer.id.expiration.ms"),
     rack: Option<String> = optional("broker.rack"),

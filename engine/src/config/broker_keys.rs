@@ -174,6 +174,8 @@ broker_keys! {
         "Bytes of log between two entries of the offset index, where the topic does not say.";
     Works "log.index.size.max.bytes" Int Some("10485760"), AtLeast(4), ClusterWide,
         "Size of an index at which its segment ends, where the topic does not say.";
+    Works "log.initial.task.delay.ms" Long Some("30000"), AtLeast(0), ReadOnly,
+        "How long after the start segments are looked at for deletion first.";
     Works "log.message.timestamp.after.max.ms" Long Some("3600000"), AtLeast(0), ClusterWide,
         "How far timestamps may lie ahead, where the topic does not say.";
     Works "log.message.timestamp.before.max.ms" Long Some("9223372036854775807"), AtLeast(0), ClusterWide,

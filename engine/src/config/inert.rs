@@ -298,7 +298,6 @@ inert_keys! {
         "log.dir.failure.timeout.ms" Long Some("30000"),
         "log.flush.offset.checkpoint.interval.ms" Int Some("60000"),
         "log.flush.start.offset.checkpoint.interval.ms" Int Some("60000"),
-        "log.initial.task.delay.ms" Long Some("30000"),
         "replica.fetch.backoff.ms" Int Some("1000"),
         "replica.high.watermark.checkpoint.interval.ms" Long Some("5000"),
         "request.timeout.ms" Int Some("30000"),

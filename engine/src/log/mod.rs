@@ -5,12 +5,14 @@
 mod codec;
 mod epochs;
 pub mod names;
+mod retention;
 pub mod segment;
 mod start;
 
 use std::sync::Arc;
 
 pub use epochs::encode_epochs;
+pub use retention::{Kept, Retention};
 
 use crate::base::{FilePosition, LeaderEpoch, Offset, Timestamp};
 use segment::{BatchFacts, Entries, Segment};

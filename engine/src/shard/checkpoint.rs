@@ -229,8 +229,7 @@ impl Shard {
 
     /// The partitions to flush, those with the oldest unflushed group first; so many that their tail images fit half an extent.
     fn oldest_dirty(&self) -> VecDeque<Slot> {
-        let mut slots: Vec<_> =
-            self.dirty.iter().filter_map(|slot| Some((self.first_unflushed(*slot)?, *slot))).collect();
+        let mut slots: Vec<_> = self.dirty.iter().map(|slot| (self.first_unflushed(*slot), *slot)).collect();
         slots.retain(|(_, slot)| self.table.get(*slot).is_some_and(|partition| !partition.failed));
         slots.sort_unstable();
         let images_max = self.config.budget.extent_bytes as usize / 2 / (2 * BLOCK_BYTES);

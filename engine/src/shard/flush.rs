@@ -340,8 +340,17 @@ fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
             return ops;
         }
     }
-    let tail = writer.finish(&mut ops);
-    if job.ending == Ending::Closed {
+    let mut tail = writer.finish(&mut ops);
+    if partition.live.active().base == log.next()
+        && let Some((sealed, closing)) = log.roll()
+    {
+        entries.close(&sealed, closing, &mut ops);
+        job.cuts.push(cut(directory, &sealed));
+        entries = EntryWriter::new(directory.clone(), log.active());
+        tail = Bytes::new();
+    }
+    // An empty segment has no files.
+    if job.ending == Ending::Closed && log.active().size.0 > 0 {
         let closing = log.close();
         entries.close(log.active(), closing, &mut ops);
         job.cuts.push(cut(directory, log.active()));

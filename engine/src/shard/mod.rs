@@ -2,8 +2,8 @@
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
 //! `produce` → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
-//! is only on disk · `offsets` and `inspect` · `deletion` (log starts) and `retirement` (segments that go) · `control` (metadata, on
-//! core 0) and `publish` (every core) · `recover` (start).
+//! is only on disk · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `control`
+//! (metadata, on core 0) and `publish` (every core) · `recover` (start).
 
 mod admit;
 mod checkpoint;
@@ -26,6 +26,7 @@ mod produce;
 mod publish;
 mod recover;
 mod replay;
+mod retention;
 mod retirement;
 mod segment_writer;
 pub mod settings;
@@ -64,6 +65,8 @@ use offsets::OffsetJobs;
 use partition::Slot;
 use produce::Produces;
 pub use recover::{Boot, BootConfig, BootError, boot};
+pub use retention::RetentionCheck;
+use retention::Retentions;
 use retirement::Retirements;
 use settings::{Settings, ShardConfig};
 use table::Table;
@@ -124,6 +127,7 @@ pub struct Shard {
     offsets: OffsetJobs,
     watches: Watches,
     deletions: Deletions,
+    retentions: Retentions,
     retirements: Retirements,
     control: Control,
     measures: Measures,
@@ -228,6 +232,7 @@ impl Shard {
         self.measures.at(now);
         self.wake = false;
         self.expire_watches(now);
+        self.enforce_retention(now);
         self.remove_retired(now);
         self.advance_control(now);
         self.resume_opening(now);
@@ -262,6 +267,7 @@ impl Shard {
         let deadlines = [
             self.watches.next_deadline(),
             self.checkpoint.next_deadline(),
+            self.retentions.next_deadline(),
             self.retirements.next_deadline(),
             self.coordinator.next_deadline(),
         ];

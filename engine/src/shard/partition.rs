@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     base::{FilePosition, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
-    log::{Log, Placement},
+    log::{Layout, Log, Placement},
     producer::Producers,
     shard::command::CallId,
 };
@@ -144,7 +144,28 @@ impl Partition {
 
     /// Whether the journal holds something of it that its segments do not.
     pub fn is_dirty(&self) -> bool {
-        self.flushed.next() < self.durable
+        self.flushed.next() < self.durable || self.is_rolled()
+    }
+
+    /// Whether its segment was sealed, and not yet on disk.
+    fn is_rolled(&self) -> bool {
+        let rolled = self.live.active().base;
+        self.flushed.active().base < rolled && rolled <= self.durable
+    }
+
+    /// What the next batch's place follows: segments that began together do not all roll together.
+    pub fn layout(&self) -> Layout {
+        let layout = self.settings.layout;
+        let jitter_ms = self.settings.segment_jitter_ms.min(layout.segment_ms.max(0) as u64);
+        if jitter_ms == 0 {
+            return layout;
+        }
+        let mut mixed = self.id.partition.0 as u64 ^ (self.live.active().base.0 as u64).rotate_left(32);
+        for half in self.id.topic.0.as_chunks::<8>().0 {
+            mixed = (mixed ^ u64::from_be_bytes(*half)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^= mixed >> 29;
+        }
+        Layout { segment_ms: layout.segment_ms - (mixed % jitter_ms) as i64, ..layout }
     }
 
     /// The oldest cached batch's offset, or the end.

@@ -227,7 +227,7 @@ impl Shard {
             }
             Err(code) => return Attempt::Refused(out_of_sequence(code, &header, partition).into()),
         }
-        let placement = partition.live.place(size, count, max_timestamp, &partition.settings.layout);
+        let placement = partition.live.place(size, count, max_timestamp, &partition.layout());
         if let Some(space) = space_needed(partition, placement, size) {
             return Attempt::NeedsSpace(space, Candidate::Admitted(admitted));
         }

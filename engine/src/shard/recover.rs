@@ -13,6 +13,7 @@ use super::{
     control::{METADATA_LOG, METADATA_TOPIC, decide_with, encode_records},
     leftovers,
     replay::{Recovered, Redo, all, buffered},
+    retention::RetentionCheck,
     settings::{BrokerOptions, Budget, Pacing, Settings, ShardConfig},
     start::StartRecord,
 };
@@ -50,6 +51,7 @@ pub struct BootConfig {
     pub pacing: Pacing,
     pub read_bytes: u32,
     pub checkpoint_interval_ms: u64,
+    pub retention_check: RetentionCheck,
     /// Random.
     pub secret_seed: u64,
     pub now: Now,
@@ -438,6 +440,7 @@ fn deal(config: &BootConfig, incarnation: Incarnation, image: Image, redo: Redo,
             pacing: config.pacing,
             read_bytes: config.read_bytes,
             checkpoint_interval_ms: config.checkpoint_interval_ms,
+            retention_check: config.retention_check,
         },
         image: image.clone(),
         incarnation,

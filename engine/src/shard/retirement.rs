@@ -51,6 +51,11 @@ impl Retirements {
         self.jobs.is_empty()
     }
 
+    /// The partition may have a breached segment once a checkpoint has sealed it.
+    pub fn expect(&mut self, slot: Slot) {
+        self.breached.insert(slot);
+    }
+
     pub fn stop(&mut self) {
         self.stopping = true;
     }

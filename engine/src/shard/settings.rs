@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::retention::RetentionCheck;
 use crate::{
     base::{CoreId, NodeId},
     config::{CleanupPolicy, Durability, Layers, Overrides, TopicCompression, TopicConfig},
     controller::{ConfigResource, Image},
     limits,
-    log::Layout,
+    log::{Layout, Retention},
     record::TimestampType,
 };
 
@@ -37,6 +38,7 @@ pub struct ShardConfig {
     pub read_bytes: u32,
     /// A checkpoint is due this long after the first change that it would save.
     pub checkpoint_interval_ms: u64,
+    pub retention_check: RetentionCheck,
 }
 
 /// How a core's part of `--memory` is spent.
@@ -103,6 +105,9 @@ pub struct Settings {
     pub durability: Durability,
     pub stamp: TimestampType,
     pub cleanup: CleanupPolicy,
+    pub retention: Retention,
+    /// `segment.jitter.ms`
+    pub segment_jitter_ms: u64,
     /// `file.delete.delay.ms`
     pub file_delete_delay_ms: u64,
     /// `message.timestamp.before.max.ms` and `.after.max.ms`; `i64::MAX` is no limit.
@@ -137,6 +142,8 @@ impl Settings {
             durability: config.durability,
             stamp: config.timestamp_type,
             cleanup: config.cleanup,
+            retention: Retention { ms: config.retention_ms, bytes: config.retention_bytes },
+            segment_jitter_ms: config.segment_jitter_ms,
             file_delete_delay_ms: config.file_delete_delay_ms,
             timestamp_before_ms_max: config.timestamp_before_ms_max,
             timestamp_after_ms_max: config.timestamp_after_ms_max,
@@ -159,6 +166,8 @@ impl Settings {
             stamp: TimestampType::CreateTime,
             // The image needs every record since the first.
             cleanup: CleanupPolicy { delete: false, compact: false },
+            retention: Retention::default(),
+            segment_jitter_ms: 0,
             file_delete_delay_ms: 0,
             timestamp_before_ms_max: i64::MAX,
             timestamp_after_ms_max: i64::MAX,

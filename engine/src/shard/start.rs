@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    Checkpoints, Commit, Control, Deletions, Fetches, OffsetJobs, Produces, Retirements, Settings, Shard,
-    ShardSeed, Table, Watches,
+    Checkpoints, Commit, Control, Deletions, Fetches, OffsetJobs, Produces, Retentions, Retirements,
+    Settings, Shard, ShardSeed, Table, Watches,
     control::{METADATA_LOG, METADATA_TOPIC},
     group::Coordinator,
     measure::Measures,
@@ -84,6 +84,7 @@ impl Shard {
             offsets: OffsetJobs::default(),
             watches: Watches::default(),
             deletions: Deletions::default(),
+            retentions: Retentions::default(),
             retirements: Retirements::default(),
             control: Control::new(core),
             measures: Measures::default(),

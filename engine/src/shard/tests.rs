@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Boot, BootConfig, Shard, boot,
+    Boot, BootConfig, RetentionCheck, Shard, boot,
     command::{
         Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
         ProducePartition, Reply,
@@ -56,6 +56,7 @@ impl Broker {
             pacing: Pacing::default(),
             read_bytes: 1 << 20,
             checkpoint_interval_ms: 1000,
+            retention_check: RetentionCheck { first_ms: 30_000, interval_ms: 300_000 },
             secret_seed: 42,
             now,
         };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::controller::{ConfigChange, ConfigEdit, ConfigResource};
 use crate::shard::command::{DeleteBefore, RecordsDeleted, RecordsDeletion};
 
 const SEGMENT_BYTES: &str = "1048576";
@@ -21,6 +22,17 @@ impl Broker {
             Reply::RecordsDeleted(answers) => answers[0],
             other => panic!("{other:?}"),
         }
+    }
+
+    /// These are the topic's options from now on.
+    fn alter(&mut self, options: &[(&str, &str)]) {
+        let set = |(key, value): &(&str, &str)| ((*key).to_owned(), Some((*value).to_owned()));
+        let change = ConfigChange {
+            resource: ConfigResource::Topic("t".into()),
+            edit: ConfigEdit::Replace(options.iter().map(set).collect()),
+        };
+        let alter = Instruction::AlterConfigs { resources: vec![change], mode: Mode::Apply };
+        self.call(CoreId(0), Command::Control(alter));
     }
 
     fn fetch_error(&mut self, offset: i64) -> ErrorCode {
@@ -94,7 +106,8 @@ fn deleted_records_stay_deleted_and_the_others_stay_after_a_kill_and_after_a_sto
 fn segments_below_the_log_start_are_renamed_once_a_checkpoint_has_sealed_them_and_removed_later() {
     let directory = tempfile::tempdir().expect("directory");
     let mut broker = Broker::start(directory.path(), 1);
-    broker.create(1, vec![("segment.bytes".into(), Some(SEGMENT_BYTES.into()))]);
+    let options = [("segment.bytes", SEGMENT_BYTES), ("retention.ms", "-1")];
+    broker.create(1, options.map(|(key, value)| (key.into(), Some(value.into()))).to_vec());
     broker.fill(100);
     broker.pass(2000);
     let (all, _) = files(directory.path());
@@ -174,4 +187,83 @@ fn a_search_by_time_finds_nothing_below_the_log_start() {
             broker = Broker::start(directory.path(), 1);
         }
     }
+}
+
+/// A topic with these options, whose records are as old as the first second of the clock, and what it keeps after a check.
+fn kept(configs: &[(&str, &str)], now: i64) -> (Broker, tempfile::TempDir, Offset) {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 1);
+    broker.now.wall = Timestamp(now);
+    let configs = [("segment.bytes", SEGMENT_BYTES)].iter().chain(configs);
+    broker.create(1, configs.map(|(key, value)| ((*key).into(), Some((*value).into()))).collect());
+    broker.fill(100);
+    broker.pass(30_001);
+    let start = broker.ask(0, OffsetSpec::Earliest).0;
+    (broker, directory, start)
+}
+
+#[test]
+fn a_topic_whose_records_are_all_too_old_is_emptied_and_goes_on() {
+    let (mut broker, directory, start) = kept(&[("retention.ms", "1000")], 100_000);
+    assert_eq!(start, Offset(1000));
+    broker.pass(2000);
+    broker.pass(60_001);
+    assert_eq!(files(directory.path()), (vec![], 0));
+    assert_eq!(broker.produce(0, batch(10, 5000, 1_000_000)), Offset(1000));
+    for stops in [false, true, false] {
+        if stops {
+            broker.stop();
+        } else {
+            drop(broker);
+        }
+        broker = Broker::start(directory.path(), 1);
+        assert_eq!(broker.ask(0, OffsetSpec::Earliest).0, Offset(1000));
+        assert_eq!(broker.read_from(0, 1000), (1000..1010).collect::<Vec<_>>());
+    }
+    assert_eq!(files(directory.path()), (vec![1000], 0));
+}
+
+#[test]
+fn an_emptied_topic_stays_empty_after_a_stop() {
+    let (broker, directory, _) = kept(&[("retention.ms", "1000")], 100_000);
+    broker.stop();
+    let mut broker = Broker::start(directory.path(), 1);
+    assert_eq!(broker.ask(0, OffsetSpec::Earliest).0, Offset(1000));
+    assert_eq!(broker.produce(0, batch(1, 10, 0)), Offset(1000));
+    broker.stop();
+    let mut broker = Broker::start(directory.path(), 1);
+    assert_eq!(broker.read_from(0, 1000), [1000]);
+}
+
+#[test]
+fn segments_with_a_record_that_is_young_enough_stay() {
+    // The last record is 5 s old at the check, the first 14.9 s.
+    let (mut broker, _directory, start) = kept(&[("retention.ms", "10000")], 14_900 - 30_001);
+    assert!(Offset(300) < start && start < Offset(700), "{start}");
+    assert_eq!(broker.read_from(0, start.0), (start.0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_oldest_segments_beyond_retention_bytes_go() {
+    let (_broker, directory, start) = kept(&[("retention.bytes", "2000000"), ("retention.ms", "-1")], 0);
+    let sizes = files(directory.path()).0.len() as i64;
+    assert!(start > Offset(500) && (2..=3).contains(&sizes), "{start}, {sizes} segments");
+}
+
+#[test]
+fn a_topic_that_is_only_compacted_keeps_old_segments() {
+    let (mut broker, _directory, start) = kept(&[("retention.ms", "-1")], 100_000);
+    assert_eq!(start, Offset(0));
+    broker.alter(&[("retention.ms", "1"), ("retention.bytes", "1"), ("cleanup.policy", "compact")]);
+    broker.pass(300_000);
+    assert_eq!(broker.ask(0, OffsetSpec::Earliest).0, Offset(0));
+}
+
+#[test]
+fn a_change_of_retention_takes_effect_at_the_next_check() {
+    let (mut broker, _directory, start) = kept(&[("retention.ms", "-1")], 100_000);
+    assert_eq!(start, Offset(0));
+    broker.alter(&[("retention.ms", "1000")]);
+    broker.pass(300_000);
+    assert_eq!(broker.ask(0, OffsetSpec::Earliest).0, Offset(1000));
 }
