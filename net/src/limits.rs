@@ -24,6 +24,16 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 /// Answers of one connection that wait for its socket; beyond it the connection is not read: a slow reader holds no more.
 pub const RESPONSE_BYTES_QUEUED_MAX: usize = 8 << 20;
 
+/// Fetches of one connection under way. Each holds what it read until it is sent. Kafka works on one request of a connection at a
+/// time, and clients have at most a few in flight.
+pub const BULKY_IN_FLIGHT_MAX: usize = 4;
+
+/// A peer that has taken no byte of its answers for so long is ended, if their memory is wanted.
+pub const READER_STALL_MS: u64 = 5_000;
+
+/// Unsent answers of one core take about this part of its memory (one divided by it) before stalled readers are ended.
+pub const UNSENT_MEMORY_DIVISOR: usize = 8;
+
 /// A connection reads about this much before it lets the others run.
 pub const READ_BYTES_PER_POLL: usize = 1 << 20;
 

@@ -72,6 +72,11 @@ pub(super) fn kind(request: &Bytes) -> Kind {
     known.filter(|key| usize::from(*key) < KINDS).map_or(UNKNOWN, Kind)
 }
 
+/// Does its answer carry records?
+pub(super) fn is_bulky(kind: Kind) -> bool {
+    i16::from(kind.0) == ApiKey::Fetch.code()
+}
+
 impl Measures {
     pub(super) fn passed(&mut self, kind: Kind, passed: Passed<'_>) {
         let Some(api) = self.apis.get_mut(usize::from(kind.0)) else { return };

@@ -256,6 +256,10 @@ impl Serve for Api {
         measure::kind(request)
     }
 
+    fn is_bulky(&self, kind: Kind) -> bool {
+        measure::is_bulky(kind)
+    }
+
     fn passed(&self, kind: Kind, passed: Passed<'_>) {
         self.measures.borrow_mut().passed(kind, passed);
     }

@@ -7,16 +7,23 @@ use bytes::{Bytes, BytesMut};
 
 use crate::limits;
 
-#[derive(Default)]
 pub struct Buffers {
+    /// The most that is kept.
+    bytes_max: usize,
     free: RefCell<Vec<BytesMut>>,
     held_bytes: Cell<usize>,
 }
 
 impl Buffers {
+    /// `bytes_max`: what may be kept for reuse; never more than `POOL_BYTES_MAX`.
+    pub fn new(bytes_max: usize) -> Buffers {
+        let bytes_max = bytes_max.min(limits::POOL_BYTES_MAX);
+        Buffers { bytes_max, free: RefCell::default(), held_bytes: Cell::default() }
+    }
+
     /// Bytes kept for reuse, and the most that may be.
     pub fn held_bytes(&self) -> (usize, usize) {
-        (self.held_bytes.get(), limits::POOL_BYTES_MAX)
+        (self.held_bytes.get(), self.bytes_max)
     }
 
     /// A buffer of at least `bytes` initialised bytes, with whatever content.
@@ -49,9 +56,7 @@ impl Buffers {
         }
         let Ok(buffer) = whole.try_into_mut() else { return };
         let mut free = self.free.borrow_mut();
-        if free.len() < limits::POOL_BUFFERS_MAX
-            && self.held_bytes.get() + buffer.len() <= limits::POOL_BYTES_MAX
-        {
+        if free.len() < limits::POOL_BUFFERS_MAX && self.held_bytes.get() + buffer.len() <= self.bytes_max {
             self.held_bytes.set(self.held_bytes.get() + buffer.len());
             free.push(buffer);
         }
@@ -64,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_buffer_returns_only_when_nobody_holds_a_slice_of_it() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(usize::MAX);
         let first = buffers.take(1_000_000);
         let address = first.as_ptr();
         let whole = first.freeze();
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_small_frame_never_takes_a_much_larger_buffer() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(usize::MAX);
         buffers.give(buffers.take(4 << 20).freeze());
         assert!(buffers.take(40_000).len() < 200_000);
     }

@@ -111,6 +111,12 @@ impl<S: Serve> Connection<S> {
             Wish::Finish => {}
             Wish::End(reason) => return Poll::Ready(Ended::Refused(reason.into())),
         }
+        let polled = self.poll_steps(cx);
+        self.place.entry.unsent_bytes.set(self.outbox.bytes());
+        polled
+    }
+
+    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let mut read = 0;
         loop {
             self.start(cx.waker());
@@ -184,6 +190,14 @@ impl<S: Serve> Connection<S> {
     fn may_start(&self) -> bool {
         self.running.len() < limits::REQUESTS_IN_FLIGHT_MAX
             && self.outbox.bytes() < limits::RESPONSE_BYTES_QUEUED_MAX
+            && !self.is_held_by_bulk()
+    }
+
+    /// Would the next request be one bulky answer too many under way? Each holds memory until it is sent.
+    fn is_held_by_bulk(&self) -> bool {
+        self.frames.front().is_some_and(|next| self.serve.is_bulky(self.serve.kind(&next.body)))
+            && self.running.iter().filter(|one| self.serve.is_bulky(one.begun.kind)).count()
+                >= limits::BULKY_IN_FLIGHT_MAX
     }
 
     /// Starts what was read, in order.

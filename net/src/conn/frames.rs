@@ -29,7 +29,7 @@ impl Shared {
     pub fn new(request_bytes_max: usize) -> Shared {
         Shared {
             scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(request_bytes_max / 2),
             budget: Budget::new(request_bytes_max),
         }
     }

@@ -79,6 +79,9 @@ pub trait Serve {
     /// What kind of request this is, for the figures.
     fn kind(&self, request: &Bytes) -> Kind;
 
+    /// May its answer be much larger than the request?
+    fn is_bulky(&self, kind: Kind) -> bool;
+
     /// A request has passed a stage.
     fn passed(&self, kind: Kind, passed: Passed<'_>);
 }

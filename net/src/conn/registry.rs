@@ -29,6 +29,8 @@ pub struct Entry {
     pub active_ns: Cell<u64>,
     /// Set while a frame has begun that is not whole: then a stall counts as one sooner.
     pub inside_frame: Cell<bool>,
+    /// Bytes of answers that its socket does not take.
+    pub unsent_bytes: Cell<usize>,
     wish: Cell<Wish>,
     waker: RefCell<Option<Waker>>,
 }
@@ -75,6 +77,7 @@ impl Registry {
             peer,
             active_ns: Cell::new(now_ns),
             inside_frame: Cell::new(false),
+            unsent_bytes: Cell::new(0),
             wish: Cell::new(self.wish.get().unwrap_or(Wish::Serve)),
             waker: RefCell::new(None),
         });
@@ -107,6 +110,34 @@ impl Registry {
             } else if quiet_ms > idle_ms {
                 entry.want(Wish::End("idle for longer than connections.max.idle.ms"));
             }
+        }
+    }
+
+    /// Bytes of answers that sockets do not take, of all connections.
+    pub fn unsent_bytes(&self) -> usize {
+        self.entries.borrow().iter().map(|(_, entry)| entry.unsent_bytes.get()).sum()
+    }
+
+    /// Where connections together hold more than `bytes_max` of answers that are not read, ends those that have not read for a
+    /// while, the largest first, until the rest fits. A reader that only pauses keeps its connection while there is room.
+    pub fn relieve(&self, now_ns: u64, bytes_max: usize) {
+        let mut held = self.unsent_bytes();
+        if held <= bytes_max {
+            return;
+        }
+        let entries = self.entries.borrow();
+        let stalled = |entry: &Entry| {
+            let quiet_ms = now_ns.saturating_sub(entry.active_ns.get()) / 1_000_000;
+            entry.unsent_bytes.get() > 0 && quiet_ms >= limits::READER_STALL_MS
+        };
+        let mut readers: Vec<_> = entries.iter().map(|(_, entry)| entry).filter(|one| stalled(one)).collect();
+        readers.sort_by_key(|entry| std::cmp::Reverse(entry.unsent_bytes.get()));
+        for reader in readers {
+            if held <= bytes_max {
+                return;
+            }
+            held -= reader.unsent_bytes.get();
+            reader.want(Wish::End("does not read its answers, and their memory is wanted"));
         }
     }
 
@@ -150,6 +181,23 @@ mod tests {
         assert!(matches!(idle.entry.wish(), Wish::End(_)));
         assert_eq!(busy.entry.wish(), Wish::Serve);
         assert!(matches!(stalled.entry.wish(), Wish::End(_)));
+    }
+
+    #[test]
+    fn who_does_not_read_is_ended_when_the_memory_is_wanted_the_largest_first() {
+        let registry = Rc::new(Registry::default());
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let second = 1_000_000_000;
+        let [small, large, reading] = [(10, 0), (50, 0), (90, 20)].map(|(unsent, active)| {
+            let place = registry.enter(peer, active * second);
+            place.entry.unsent_bytes.set(unsent);
+            place
+        });
+        registry.relieve(20 * second, 150);
+        assert_eq!(large.entry.wish(), Wish::Serve, "there is room");
+        registry.relieve(20 * second, 100);
+        assert!(matches!(large.entry.wish(), Wish::End(_)));
+        assert_eq!((small.entry.wish(), reading.entry.wish()), (Wish::Serve, Wish::Serve));
     }
 
     #[test]

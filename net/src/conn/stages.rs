@@ -124,6 +124,10 @@ mod tests {
             Kind(0)
         }
 
+        fn is_bulky(&self, _: Kind) -> bool {
+            false
+        }
+
         fn passed(&self, kind: Kind, passed: Passed<'_>) {
             let (stage, ns) = match passed {
                 Passed::Queue { ns, .. } => ("queue", ns),

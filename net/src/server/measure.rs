@@ -92,6 +92,8 @@ impl Server {
         let budget = &self.shared.budget;
         out.number(&MEMORY, vec![("use", "requests".into())], budget.used() as u64);
         out.number(&MEMORY_LIMIT, vec![("use", "requests".into())], budget.limit() as u64);
+        out.number(&MEMORY, vec![("use", "unsent".into())], self.registry.unsent_bytes() as u64);
+        out.number(&MEMORY_LIMIT, vec![("use", "unsent".into())], self.unsent_bytes_max() as u64);
         let (held, limit) = self.shared.buffers.held_bytes();
         out.number(&MEMORY, vec![("use", "receive_buffers".into())], held as u64);
         out.number(&MEMORY_LIMIT, vec![("use", "receive_buffers".into())], limit as u64);

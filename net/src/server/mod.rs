@@ -133,7 +133,9 @@ impl Server {
     pub async fn sweep(self: Rc<Self>) {
         loop {
             Timer::new(Duration::from_millis(limits::SWEEP_MS)).await;
-            self.registry.sweep(self.api.look_at_clock(), self.config.idle_ms_max.unwrap_or(u64::MAX));
+            let now_ns = self.api.look_at_clock();
+            self.registry.sweep(now_ns, self.config.idle_ms_max.unwrap_or(u64::MAX));
+            self.registry.relieve(now_ns, self.unsent_bytes_max());
         }
     }
 
@@ -154,6 +156,11 @@ impl Server {
             self.registry.want(Wish::End("the broker stops"));
             self.vacated().await;
         }
+    }
+
+    fn unsent_bytes_max(&self) -> usize {
+        let memory = usize::try_from(self.config.memory_bytes).unwrap_or(usize::MAX);
+        (memory / limits::UNSENT_MEMORY_DIVISOR).max(limits::RESPONSE_BYTES_QUEUED_MAX)
     }
 
     async fn vacated(&self) {
