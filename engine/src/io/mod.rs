@@ -14,7 +14,7 @@ pub mod journal;
 pub mod limits;
 pub mod lock;
 mod mount;
-mod pool;
+pub mod pool;
 pub mod pump;
 pub mod ring;
 mod root;
