@@ -35,7 +35,7 @@ type Layers = &'static [(&'static [&'static str], Siblings)];
 const ENGINE: Layers = &[
     (&["base", "limits", "error", "op", "metrics"], Together),
     (&["record", "config"], Apart),
-    (&["log", "producer", "replica", "group", "txn", "quota", "controller", "acl"], Apart),
+    (&["log", "compact", "producer", "replica", "group", "txn", "quota", "controller", "acl"], Apart),
     (&["io"], Apart),
     (&["shard", "bus"], Together),
 ];

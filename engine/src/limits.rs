@@ -27,6 +27,14 @@ pub const WALK_BUDGET_PER_TURN: usize = 1 << 20;
 
 const _: () = assert!(WALK_WINDOW_BYTES <= WALK_BUDGET_PER_TURN);
 
+/// The cleaner reads and writes in pieces of this size, one at a time per core.
+pub const CLEAN_IO_BYTES: usize = 1 << 20;
+
+/// Bytes of batches that the cleaner looks into in one turn, compressed ones counted fourfold; at least one batch.
+pub const CLEAN_BUDGET_PER_TURN: usize = 512 << 10;
+
+const _: () = assert!(CLEAN_IO_BYTES.is_multiple_of(BLOCK_BYTES));
+
 /// Journal extents: small enough for a small memory budget, large enough that opening one is rare.
 pub const EXTENT_BYTES_MIN: u64 = 4 << 20;
 pub const EXTENT_BYTES_MAX: u64 = 64 << 20;

@@ -20,7 +20,7 @@ use std::{
 use engine::{
     base::{CoreId, NodeId},
     bus::{self, Endpoint as BusEndpoint},
-    io::{Clock, Device, Signal, limits, lock::DirectoryLock, pool, pump::wait_readable},
+    io::{Clock, Device, Signal, lock::DirectoryLock, pump::wait_readable},
     shard::{Shard, ShardSeed, command::Message},
 };
 use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
@@ -289,8 +289,6 @@ struct Begun {
 
 fn begin(plan: &Plan, seed: ShardSeed, bus: BusEndpoint<Message>) -> Result<Begun, String> {
     let core = seed.config.core;
-    let kept = plan.settings.memory_per_core / limits::POOL_MEMORY_DIVISOR;
-    pool::limit(usize::try_from(kept).unwrap_or(usize::MAX));
     let lock = Some(plan.lock.as_fd());
     let device = Device::open(&plan.settings.ring, &plan.settings.data_dir, lock)
         .map_err(|error| format!("core {core} cannot open its devices: {error}"))?;

@@ -15,7 +15,6 @@ use engine::{
         Clock, Device, RingConfig,
         host::{self, Severity},
         lock::{DirectoryLock, LOCK_PATIENCE},
-        pool,
     },
     shard::{
         self, Boot, BootConfig, RetentionCheck,
@@ -192,8 +191,6 @@ fn boot(
     };
     let boot = shard::boot(&mut |ops| device.perform(ops), &config)
         .map_err(|error| Refusal::one(error.to_string()))?;
-    // Recovery is over: this thread only waits from here on.
-    pool::limit(0);
     tracing::info!(
         "node {} of cluster {}, start {}, {} partitions, ready after {} ms, {} batches redone from the journal",
         identity.node,

@@ -138,16 +138,16 @@ broker_keys! {
         "Which protocol each listener name speaks.";
     Works "listeners" List Some("PLAINTEXT://127.0.0.1:9092"), Any, PerBroker,
         "Where the broker listens, as NAME://host:port,…";
-    Planned "log.cleaner.backoff.ms" Long Some("15000"), AtLeast(0), ClusterWide,
+    Works "log.cleaner.backoff.ms" Long Some("15000"), AtLeast(0), ClusterWide,
         "How long the cleaner rests when there is nothing to do.";
-    Planned "log.cleaner.dedupe.buffer.size" Long Some("134217728"), Any, ClusterWide,
-        "Memory for the keys of a compaction.";
+    Works "log.cleaner.dedupe.buffer.size" Long Some("134217728"), Any, ClusterWide,
+        "Memory for the keys of a compaction, shared by the cores; of a core's memory at most an eighth.";
     Works "log.cleaner.delete.retention.ms" Long Some("86400000"), AtLeast(0), ClusterWide,
         "How long the mark of a deleted key stays, where the topic does not say.";
-    Planned "log.cleaner.enable" Boolean Some("true"), Any, ReadOnly,
+    Works "log.cleaner.enable" Boolean Some("true"), Any, ReadOnly,
         "Whether compacted topics are compacted.";
-    Planned "log.cleaner.io.max.bytes.per.second" Double Some("1.7976931348623157e308"), Any, ClusterWide,
-        "The cleaner's share of the device.";
+    Works "log.cleaner.io.max.bytes.per.second" Double Some("1.7976931348623157e308"), Any, ClusterWide,
+        "What all cores' cleaners together may read and write.";
     Works "log.cleaner.max.compaction.lag.ms" Long Some("9223372036854775807"), AtLeast(1), ClusterWide,
         "After this time a record is due for compaction, where the topic does not say.";
     Works "log.cleaner.min.cleanable.ratio" Double Some("0.5"), Ratio, ClusterWide,

@@ -3,6 +3,7 @@
 
 mod broker;
 pub mod broker_keys;
+mod cleaner;
 mod error;
 mod inert;
 pub mod key;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use broker::{BrokerConfig, Warning, accept};
 pub use broker_keys::{BROKER_KEYS, broker_key};
+pub use cleaner::CleanerConfig;
 pub use error::ConfigError;
 pub use key::{Check, Effect, Key, Type, Update, list_append, list_subtract};
 pub use layers::{Described, DescribedSynonym, Layers, Source};

@@ -50,6 +50,5 @@ const _: () = {
 /// Aligned memory of these sizes is kept when it is freed: smaller is cheap to allocate, larger is rare.
 pub const POOLED_BYTES_MIN: usize = 64 << 10;
 pub const POOLED_BYTES_MAX: usize = 2 << 20;
-/// What one thread keeps of it, at most; a core keeps this part of its memory (one divided by it), if that is less.
-pub const POOL_MEMORY_DIVISOR: u64 = 16;
+/// What one thread keeps of it.
 pub const POOL_BYTES_MAX: usize = 16 << 20;

@@ -14,7 +14,7 @@ pub mod journal;
 pub mod limits;
 pub mod lock;
 mod mount;
-pub mod pool;
+mod pool;
 pub mod pump;
 pub mod ring;
 mod root;

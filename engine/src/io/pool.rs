@@ -1,6 +1,5 @@
 //! One thread's freed aligned memory, kept for the next buffer of its size: a fresh megabyte costs a page fault and zeroing for
-//! each 4 KiB of it. Bounded; memory freed on another thread stays there. Must never hold more than
-//! `limit` allows, `POOL_BYTES_MAX` where nobody said.
+//! each 4 KiB of it. Bounded; memory freed on another thread stays there. Must never hold more than `POOL_BYTES_MAX`.
 
 use std::{
     alloc::{self, Layout},
@@ -14,11 +13,10 @@ use crate::limits::BLOCK_BYTES;
 struct Pool {
     free: Vec<(NonNull<u8>, usize)>,
     bytes: usize,
-    bytes_max: usize,
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { free: Vec::new(), bytes: 0, bytes_max: POOL_BYTES_MAX }) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { free: Vec::new(), bytes: 0 }) };
 }
 
 /// The capacity to allocate for `wanted` bytes: four classes to a doubling, so at most a quarter is wasted.
@@ -50,7 +48,7 @@ pub(super) fn give(start: NonNull<u8>, capacity: usize) -> bool {
     }
     let kept = POOL.try_with(|pool| {
         let Ok(mut pool) = pool.try_borrow_mut() else { return false };
-        if pool.bytes + capacity > pool.bytes_max {
+        if pool.bytes + capacity > POOL_BYTES_MAX {
             return false;
         }
         pool.bytes += capacity;
@@ -60,26 +58,8 @@ pub(super) fn give(start: NonNull<u8>, capacity: usize) -> bool {
     kept.unwrap_or(false)
 }
 
-/// What this thread keeps from now on, at most `POOL_BYTES_MAX`; what it has beyond that is freed.
-pub fn limit(bytes_max: usize) {
-    let _ = POOL.try_with(|pool| {
-        let Ok(mut pool) = pool.try_borrow_mut() else { return };
-        pool.bytes_max = bytes_max.min(POOL_BYTES_MAX);
-        if pool.bytes > pool.bytes_max {
-            pool.clear();
-        }
-    });
-}
-
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-impl Pool {
-    fn clear(&mut self) {
-        self.bytes = 0;
         for (start, capacity) in self.free.drain(..) {
             let Ok(layout) = Layout::from_size_align(capacity, BLOCK_BYTES) else { continue };
             // SAFETY: `give` took the memory over with this capacity and alignment, and nobody else has it.
@@ -115,16 +95,5 @@ mod tests {
                 "{wanted}: {class}"
             );
         }
-    }
-
-    #[test]
-    fn a_lower_limit_frees_what_is_kept_and_keeps_no_more() {
-        let kept = || POOL.with(|pool| pool.borrow().bytes);
-        drop(AlignedBuf::zeroed(POOLED_BYTES_MAX));
-        assert!(kept() > 0);
-        limit(POOLED_BYTES_MIN);
-        assert_eq!(kept(), 0);
-        drop(AlignedBuf::zeroed(POOLED_BYTES_MAX));
-        assert_eq!(kept(), 0);
     }
 }

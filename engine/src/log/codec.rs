@@ -1,9 +1,9 @@
 //! A log's facts as bytes, for the checkpoint. Big-endian, fixed order:
 //!
 //! ```text
-//! start i64 · next i64 · epochs u32 × (epoch i32, start i64) · segments u32 × segment, the last one active
+//! start i64 · next i64 · cleaned i64 · epochs u32 × (epoch i32, start i64) · segments u32 × segment, the last one active
 //! segment: base i64 · size u32 · first_timestamp i64 · max_timestamp i64 · max_timestamp_offset i64 ·
-//!          index_entries u32 · time_entries u32 · time_entry_last i64 · bytes_since_entry u32
+//!          index_entries u32 · time_entries u32 · time_entry_last i64 · bytes_since_entry u32 · unsettled u8
 //! ```
 
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use std::sync::Arc;
 use super::{EpochStart, Log, segment::Segment};
 use crate::base::{FilePosition, LeaderEpoch, Offset, Timestamp};
 
-const SEGMENT_BYTES: usize = 56;
+const SEGMENT_BYTES: usize = 57;
 const EPOCH_BYTES: usize = 12;
 
 impl Log {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.start.0.to_be_bytes());
         out.extend_from_slice(&self.next.0.to_be_bytes());
+        out.extend_from_slice(&self.cleaned.0.to_be_bytes());
         out.extend_from_slice(&(self.epochs.len() as u32).to_be_bytes());
         for entry in &self.epochs {
             out.extend_from_slice(&entry.epoch.0.to_be_bytes());
@@ -34,6 +35,7 @@ impl Log {
             out.extend_from_slice(&segment.time_entries.to_be_bytes());
             out.extend_from_slice(&segment.time_entry_last.0.to_be_bytes());
             out.extend_from_slice(&segment.bytes_since_entry.to_be_bytes());
+            out.push(u8::from(segment.unsettled));
         }
     }
 
@@ -41,6 +43,7 @@ impl Log {
     pub fn decode(bytes: &mut &[u8]) -> Option<Log> {
         let start = Offset(take_i64(bytes)?);
         let next = Offset(take_i64(bytes)?);
+        let cleaned = Offset(take_i64(bytes)?);
         let count = take_u32(bytes)? as usize;
         if bytes.len() / EPOCH_BYTES < count {
             return None;
@@ -66,11 +69,18 @@ impl Log {
                 time_entries: take_u32(bytes)?,
                 time_entry_last: Timestamp(take_i64(bytes)?),
                 bytes_since_entry: take_u32(bytes)?,
+                unsettled: take_u8(bytes)? != 0,
             });
         }
         let active = sealed.pop()?;
-        Some(Log { start, next, epochs, sealed: Arc::new(sealed), active })
+        Some(Log { start, next, epochs, sealed: Arc::new(sealed), active, cleaned })
     }
+}
+
+fn take_u8(bytes: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(*first)
 }
 
 fn take_u32(bytes: &mut &[u8]) -> Option<u32> {

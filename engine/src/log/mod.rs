@@ -2,6 +2,7 @@
 //! partition's core. `place` proposes where a batch goes, `apply` is the only mutator: the live log, the flushed log of the
 //! checkpoint and recovery all run the same `apply`. It never holds records and never names a device.
 
+mod clean;
 mod codec;
 mod epochs;
 pub mod names;
@@ -11,6 +12,7 @@ mod start;
 
 use std::sync::Arc;
 
+pub use clean::{Cleanable, Compaction};
 pub use epochs::encode_epochs;
 pub use retention::{Kept, Retention};
 
@@ -55,6 +57,8 @@ pub struct Log {
     /// Oldest first; shared between the live and the flushed log.
     sealed: Arc<Vec<Segment>>,
     active: Segment,
+    /// Compaction has been here.
+    cleaned: Offset,
 }
 
 /// What applying one batch did, besides the log's own state.
@@ -81,6 +85,7 @@ impl Log {
             epochs: Vec::new(),
             sealed: Arc::new(Vec::new()),
             active: Segment::empty(start),
+            cleaned: start,
         }
     }
 
@@ -112,7 +117,7 @@ impl Log {
         self.segments().map(|segment| u64::from(segment.size.0)).sum()
     }
 
-    /// The segment that holds `offset`, if it is in the log.
+    /// The segment that holds `offset`, if it is in the log; a compacted one may hold only what comes before or after it.
     pub fn segment_of(&self, offset: Offset) -> Option<&Segment> {
         if offset < self.start || offset >= self.next {
             return None;
@@ -120,8 +125,9 @@ impl Log {
         if offset >= self.active.base {
             return Some(&self.active);
         }
+        // Before the first one there may be a hole that compaction left.
         let after = self.sealed.partition_point(|segment| segment.base <= offset);
-        self.sealed.get(after.checked_sub(1)?)
+        Some(self.sealed.get(after.saturating_sub(1)).unwrap_or(&self.active))
     }
 
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {

@@ -55,6 +55,17 @@ pub fn deleted(file: &FileName) -> FileName {
     FileName::new(format!("{}{DELETED}", file.as_str()))
 }
 
+/// Where a file that compaction writes stays until it takes the place of another; Kafka's form.
+pub fn cleaned(file: &FileName) -> FileName {
+    FileName::new(format!("{}{CLEANED}", file.as_str()))
+}
+
+/// The name that a file of a partition's directory will have once compaction's work counts; none if it is no such file.
+pub fn of_cleaned(name: &str) -> Option<&str> {
+    name.strip_suffix(CLEANED).filter(|name| segment_of(name).is_some())
+}
+
+const CLEANED: &str = ".cleaned";
 const DELETED: &str = ".deleted";
 
 /// Whether a file of a partition's directory was on its way out.

@@ -23,6 +23,8 @@ pub struct Segment {
     pub time_entry_last: Timestamp,
     /// Log bytes since the last index entry.
     pub bytes_since_entry: u32,
+    /// Compaction wrote it, and its files may still have the names that they were written under.
+    pub unsettled: bool,
 }
 
 /// `.index`: from this offset's batch, the position where it starts. Kafka's 8 bytes: relative offset u32, position u32.
@@ -101,6 +103,7 @@ impl Segment {
             time_entries: 0,
             time_entry_last: Timestamp::NONE,
             bytes_since_entry: 0,
+            unsettled: false,
         }
     }
 

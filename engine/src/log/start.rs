@@ -65,6 +65,7 @@ impl Log {
     pub fn follow(&mut self, other: &Log) {
         let own = self.sealed.iter().filter(|segment| segment.base >= other.active.base);
         self.sealed = Arc::new(other.sealed.iter().chain(own).copied().collect());
+        self.cleaned = self.cleaned.max(other.cleaned);
         self.advance_start(other.start);
     }
 }

@@ -49,6 +49,11 @@ impl Producers {
         self.entries.len()
     }
 
+    /// Of the producer's last batch, if it is known.
+    pub fn last_offset(&self, producer: ProducerId) -> Option<Offset> {
+        self.entries.get(&producer).map(Entry::last_offset)
+    }
+
     /// About what this state costs in memory.
     pub fn bytes(&self) -> usize {
         self.entries.len() * PRODUCER_BYTES + self.batches * BATCH_BYTES

@@ -70,6 +70,8 @@ impl BatchBuilder {
         bytes_max: usize,
     ) -> BatchBuilder {
         let mut builder = BatchBuilder::new(compression, bytes_max);
+        // What comes in a batch fits one again, however far it expands in between.
+        builder.bytes_max = bytes_max;
         builder.header = BatchHeader { last_offset_delta: -1, record_count: 0, ..*like };
         builder.header.max_timestamp = Timestamp::NONE;
         if like.attributes.0 & Attributes::LOG_APPEND_TIME != 0 {
@@ -174,7 +176,7 @@ impl BatchBuilder {
             + varint::size(headers.count as i64)
             + headers.bytes.len();
         let size = self.size() + varint::size(length as i64) + length;
-        let bytes_max = if first { BATCH_BYTES_MAX } else { self.bytes_max };
+        let bytes_max = if first { self.bytes_max.max(BATCH_BYTES_MAX) } else { self.bytes_max };
         if size > bytes_max || self.header.record_count == i32::MAX {
             return false;
         }

@@ -165,6 +165,7 @@ impl Shard {
             && self.commit.is_idle()
             && self.produces.is_idle()
             && self.retirements.is_idle()
+            && self.cleaner.is_idle()
             && self.table.iter().all(|partition| !partition.space.preparing)
         {
             self.checkpoint.stopping = Stopping::Closing;
@@ -174,6 +175,11 @@ impl Shard {
         if self.checkpoint.wanted && self.dirty_is_only_failed() && self.can_release() {
             // Groups of deleted partitions and of images only: nothing to flush, and a checkpoint frees them.
             self.start_cycle(now, VecDeque::new());
+            return;
+        }
+        if self.cleaner.wants_checkpoint() {
+            let slots = self.oldest_dirty();
+            self.start_cycle(now, slots);
             return;
         }
         if self.dirty.is_empty() {
@@ -258,6 +264,7 @@ impl Shard {
             && self.checkpoint.stage == Stage::Flushing
         {
             self.checkpoint.stage = Stage::Syncing;
+            self.clean_before_sync();
             self.push_op(Purpose::Checkpoint, Op::SyncFilesystem);
         }
     }
@@ -269,7 +276,7 @@ impl Shard {
         self.wake = true;
     }
 
-    pub(super) fn checkpoint_op_done(&mut self, done: Done) {
+    pub(super) fn checkpoint_op_done(&mut self, now: Now, done: Done) {
         if let Done::Failed(failure) = done {
             self.fail(format!(
                 "a checkpoint cannot be made durable: {failure}. Nothing acknowledged is lost: the journal holds it. Check the device, \
@@ -279,7 +286,7 @@ impl Shard {
         }
         match self.checkpoint.stage {
             Stage::Syncing => self.write_checkpoint(),
-            Stage::Writing { start } => self.checkpoint_written(start),
+            Stage::Writing { start } => self.checkpoint_written(now, start),
             Stage::Idle | Stage::Flushing => {}
         }
     }
@@ -288,6 +295,7 @@ impl Shard {
     fn write_checkpoint(&mut self) {
         let covered = self.covered(self.checkpoint.upto);
         let start = JournalSequence(covered.0.max(self.checkpoint.released.0) + 1);
+        self.settle_swaps();
         let mut encoder = Encoder::new();
         let mut sealed_below = Vec::new();
         for slot in self.table.slots() {
@@ -296,11 +304,12 @@ impl Shard {
             };
             let end = partition.flushed.next();
             sealed_below.push((slot, partition.flushed.active().base));
+            let swapped = self.log_after_swap(slot);
             encoder.parts(
                 partition.id,
                 partition.owner_epoch,
                 &partition.directory,
-                &partition.flushed,
+                swapped.as_ref().unwrap_or(&partition.flushed),
                 |out| partition.producers.encode(end, out),
             );
         }
@@ -324,12 +333,13 @@ impl Shard {
         self.push_op(Purpose::Checkpoint, write);
     }
 
-    fn checkpoint_written(&mut self, start: JournalSequence) {
+    fn checkpoint_written(&mut self, now: Now, start: JournalSequence) {
         self.measures.checkpoint_written();
         self.checkpoint.number += 1;
         self.checkpoint.released = JournalSequence(start.0 - 1);
         self.journal.release(self.checkpoint.released);
         self.checkpoint.stage = Stage::Idle;
+        self.swap_after_checkpoint(now);
         self.sealed_segments_checkpointed();
         if self.checkpoint.stopping == Stopping::Closing {
             self.checkpoint.stopping = Stopping::Done;

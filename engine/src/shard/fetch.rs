@@ -145,7 +145,7 @@ impl Shard {
     pub(super) fn fetch_read(&mut self, number: usize, done: Done) {
         let job = &mut self.fetches.jobs[number];
         let Some((slot, mut cold)) = job.cold.take() else { return };
-        if self.table.get(slot).is_some_and(|partition| partition.removals != job.removals) {
+        if self.table.get(slot).is_some_and(|partition| partition.read_anew(job.removals)) {
             // Perhaps the segment is no more: where the offset is now must be looked up again.
             self.fetches.reading -= 1;
             self.continue_fetch(number);
@@ -226,6 +226,18 @@ impl Shard {
                 let rest = &chunk[walked..];
                 let size = batch_size(rest);
                 let cut = size.is_none_or(|size| size > rest.len());
+                if from.0 >= cold.segment().size.0 && cold.segment().base < partition.flushed.active().base {
+                    // Compaction left nothing of the offset in its segment: what comes next is the answer.
+                    let base = cold.segment().base;
+                    let next = partition.flushed.segments().find(|one| one.base > base && one.size.0 > 0);
+                    let Some(next) = next else {
+                        let records = cached(partition, part.offset, limit, anything);
+                        return Some(found(partition, records));
+                    };
+                    let (directory, start) = (partition.directory.clone(), FilePosition(0));
+                    *cold = Cold::at_position(directory, *next, start, self.config.read_bytes);
+                    return None;
+                }
                 let at_end = from.0 >= cold.segment().size.0;
                 if at_end
                     || (walked == 0 && !cut)

@@ -37,9 +37,33 @@ pub fn remove_directories(perform: Perform<'_>, image: &Image) -> Result<BTreeSe
     Ok(kept)
 }
 
+/// Gives compacted segments their names, where the checkpoint counts them and the last process did not come to it.
+fn finish_swaps(perform: Perform<'_>, redo: &mut Redo) -> Result<(), BootError> {
+    for partition in redo.partitions.values_mut().filter(|partition| partition.log.has_unsettled()) {
+        let unsettled: BTreeSet<Offset> =
+            partition.log.segments().filter(|one| one.unsettled).map(|one| one.base).collect();
+        let (mut removes, mut renames) = (Vec::new(), Vec::new());
+        for entry in list(perform, &partition.directory)? {
+            let Some(name) = names::of_cleaned(&entry.name) else { continue };
+            if names::segment_of(name).is_some_and(|base| unsettled.contains(&base)) {
+                let to = FileName::new(format!("{}/{name}", partition.directory));
+                removes.push(Op::Remove { file: to.clone() });
+                renames.push(Op::Rename { from: names::cleaned(&to), to });
+            }
+        }
+        all(perform, removes)?;
+        all(perform, renames)?;
+        for base in unsettled {
+            partition.log.settle(base);
+        }
+    }
+    Ok(())
+}
+
 /// Removes the files of segments that no redone log has, since their first batch was never durable; and cuts index files to the
 /// entries that the redone logs have: an earlier start may have redone a group that was lost before it came to its end.
-pub fn remove_segments(perform: Perform<'_>, redo: &Redo) -> Result<(), BootError> {
+pub fn remove_segments(perform: Perform<'_>, redo: &mut Redo) -> Result<(), BootError> {
+    finish_swaps(perform, redo)?;
     let partitions: Vec<_> = redo.partitions.iter().filter(|(id, _)| **id != METADATA_LOG).collect();
     for some in partitions.chunks(LISTS_MAX) {
         let lists = some.iter().map(|(_, one)| Op::List { directory: FileName::new(one.directory.clone()) });
@@ -54,7 +78,7 @@ pub fn remove_segments(perform: Perform<'_>, redo: &Redo) -> Result<(), BootErro
                 partition.log.segments().filter(|one| one.size.0 > 0).map(|one| (one.base, one)).collect();
             for entry in entries {
                 let file = FileName::new(format!("{}/{}", partition.directory, entry.name));
-                if names::is_deleted(&entry.name) {
+                if names::is_deleted(&entry.name) || names::of_cleaned(&entry.name).is_some() {
                     doomed.push(Op::Remove { file });
                     continue;
                 }

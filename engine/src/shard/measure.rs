@@ -92,7 +92,7 @@ struct Io {
 
 const SYNC_KINDS: [&str; 5] = ["journal", "write", "filesystem", "file", "directory"];
 const IO_KINDS: [&str; 3] = ["read", "write", "other"];
-const PURPOSES: [&str; 6] = ["journal", "space", "flush", "checkpoint", "fetch", "delete"];
+const PURPOSES: [&str; 7] = ["journal", "space", "flush", "checkpoint", "fetch", "delete", "compact"];
 
 fn purpose_index(purpose: Purpose) -> usize {
     match purpose {
@@ -102,6 +102,7 @@ fn purpose_index(purpose: Purpose) -> usize {
         Purpose::Checkpoint => 3,
         Purpose::Fetch(_) | Purpose::Offsets(_) => 4,
         Purpose::Retire(_) | Purpose::Rename(_) | Purpose::RemoveTree(_) | Purpose::SyncRoot => 5,
+        Purpose::Clean => 6,
     }
 }
 

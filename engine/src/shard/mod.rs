@@ -2,11 +2,13 @@
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
 //! `produce` → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
-//! is only on disk · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `control`
-//! (metadata, on core 0) and `publish` (every core) · `recover` (start).
+//! is only on disk · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `cleaner`,
+//! `cleaning` and `swap` (compaction) · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
 
 mod admit;
 mod checkpoint;
+mod cleaner;
+mod cleaning;
 mod cold;
 pub mod command;
 mod commit;
@@ -31,6 +33,7 @@ mod retirement;
 mod segment_writer;
 pub mod settings;
 mod start;
+mod swap;
 mod table;
 mod watch;
 
@@ -54,6 +57,7 @@ use crate::{
     quota::Connections,
 };
 use checkpoint::Checkpoints;
+use cleaner::Cleaner;
 use command::{CallId, Command, Message, Reply};
 use commit::Commit;
 use control::Control;
@@ -93,6 +97,8 @@ enum Purpose {
     Offsets(usize),
     /// Files of a segment that is in use no more get out of the way, or go; by retirement.
     Retire(usize),
+    /// Compaction's reads, writes and renames.
+    Clean,
     /// A deleted partition's directory gets out of the way, then goes.
     Rename(Slot),
     RemoveTree(Slot),
@@ -129,6 +135,7 @@ pub struct Shard {
     deletions: Deletions,
     retentions: Retentions,
     retirements: Retirements,
+    cleaner: Cleaner,
     control: Control,
     measures: Measures,
     coordinator: Coordinator,
@@ -211,10 +218,11 @@ impl Shard {
             }
             Purpose::FlushTail(slot) => self.tail_read(slot, done),
             Purpose::FlushWrite(slot) => self.flush_op_done(slot, done),
-            Purpose::Checkpoint => self.checkpoint_op_done(done),
+            Purpose::Checkpoint => self.checkpoint_op_done(now, done),
             Purpose::Fetch(job) => self.fetch_read(job, done),
             Purpose::Offsets(job) => self.offsets_read(job, done),
             Purpose::Retire(retirement) => self.retire_op_done(now, retirement, done),
+            Purpose::Clean => self.cleaning_op_done(now, done),
             Purpose::Rename(slot) => self.renamed(now, slot, done),
             Purpose::RemoveTree(slot) => self.tree_removed(slot, done),
             Purpose::SyncRoot => self.root_synced(now, done),
@@ -240,6 +248,7 @@ impl Shard {
         self.group_commit();
         self.resume_stalled(now);
         self.group_commit();
+        self.clean(now);
         self.maintain(now);
         self.group_commit();
     }
@@ -270,6 +279,7 @@ impl Shard {
             self.retentions.next_deadline(),
             self.retirements.next_deadline(),
             self.coordinator.next_deadline(),
+            self.cleaner.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -135,7 +135,7 @@ impl Shard {
     pub(super) fn offsets_read(&mut self, number: usize, done: Done) {
         let job = &mut self.offsets.jobs[number];
         let Some((slot, mut cold, wanted)) = job.cold.take() else { return };
-        if self.table.get(slot).is_some_and(|partition| partition.removals != job.removals) {
+        if self.table.get(slot).is_some_and(|partition| partition.read_anew(job.removals)) {
             // Perhaps the segment is no more: the query begins anew.
             self.continue_offsets(number);
             return;

@@ -74,6 +74,8 @@ pub struct Partition {
     pub moving_start: Option<(Offset, FrameNumber)>,
     /// Counts removals and replacements of segments: a read of files that spans one begins anew.
     pub removals: u64,
+    /// Files of segments are changing places: what is read of them does not count.
+    pub swapping: bool,
     /// End of what the journal has in stable storage.
     pub durable: Offset,
     /// The high watermark: end of what readers see.
@@ -123,6 +125,7 @@ impl Partition {
             sealed_below_next: log.active().base,
             moving_start: None,
             removals: 0,
+            swapping: false,
             durable: log.next(),
             visible: log.next(),
             live: log.clone(),
@@ -176,6 +179,11 @@ impl Partition {
     /// Index in the cache of the batch that contains `offset`, or of the first behind it.
     pub fn cache_index(&self, offset: Offset) -> usize {
         self.cache.partition_point(|batch| batch.next <= offset)
+    }
+
+    /// Whether what was read since it had lost `removals` segments may be something else than was meant.
+    pub fn read_anew(&self, removals: u64) -> bool {
+        self.swapping || self.removals != removals
     }
 
     pub fn cursor_at(&self, offset: Offset) -> Option<Cursor> {

@@ -123,7 +123,7 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     let mut image = read_image(perform, &redo)?;
     redo.existing = leftovers::remove_directories(perform, &image)?;
     redo_partitions(perform, &cores, known, &image, config, &mut redo)?;
-    leftovers::remove_segments(perform, &redo)?;
+    leftovers::remove_segments(perform, &mut redo)?;
 
     let incarnation = Incarnation(old.map_or(0, |old| old.incarnation.0) + 1);
     begin_incarnation(perform, config, incarnation, &mut image, &mut redo)?;

@@ -86,6 +86,8 @@ impl Redo {
         }
         match header.kind {
             FrameKind::Batch => self.batch(frame),
+            // Of a segment that was whole at the checkpoint: compaction may have rewritten it since.
+            FrameKind::TailImage if header.segment < partition.sealed_below => Ok(()),
             FrameKind::TailImage => {
                 let file = names::log(&partition.directory, header.segment);
                 self.write(file, u64::from(header.position.0), &frame.payload);

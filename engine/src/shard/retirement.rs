@@ -64,6 +64,10 @@ impl Retirements {
 impl Shard {
     /// The log start moved, or a checkpoint sealed more: segments that hold nothing readable go, if they may.
     pub(super) fn retire_breached(&mut self, slot: Slot) {
+        if self.cleaner.holds(slot) {
+            self.retirements.breached.insert(slot);
+            return;
+        }
         self.retirements.breached.remove(&slot);
         let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else { return };
         let gone = partition.flushed.take_breached(partition.sealed_below);

@@ -8,7 +8,7 @@ use crate::{
     config::{CleanupPolicy, Durability, Layers, Overrides, TopicCompression, TopicConfig},
     controller::{ConfigResource, Image},
     limits,
-    log::{Layout, Retention},
+    log::{Compaction, Layout, Retention},
     record::TimestampType,
 };
 
@@ -97,7 +97,7 @@ impl Default for Pacing {
 }
 
 /// A topic's options as the shard's flows need them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     pub layout: Layout,
     /// `max.message.bytes`: the whole batch with its header.
@@ -114,6 +114,8 @@ pub struct Settings {
     pub timestamp_before_ms_max: i64,
     pub timestamp_after_ms_max: i64,
     pub compression: TopicCompression,
+    /// Set where the topic is compacted.
+    pub compaction: Option<Compaction>,
 }
 
 impl Settings {
@@ -131,10 +133,13 @@ impl Settings {
             tracing::warn!(%error, "a topic's stored options are not valid: the defaults are used");
             TopicConfig::default()
         });
+        // What must be compacted by then must be sealed by then.
+        let lag_ms_max = if config.cleanup.compact { config.compaction_lag_ms_max } else { u64::MAX };
+        let segment_ms = config.segment_ms.min(lag_ms_max);
         Settings {
             layout: Layout {
                 segment_bytes: config.segment_bytes,
-                segment_ms: i64::try_from(config.segment_ms).unwrap_or(i64::MAX),
+                segment_ms: i64::try_from(segment_ms).unwrap_or(i64::MAX),
                 index_bytes: config.segment_index_bytes,
                 index_interval: config.index_interval_bytes,
             },
@@ -148,6 +153,7 @@ impl Settings {
             timestamp_before_ms_max: config.timestamp_before_ms_max,
             timestamp_after_ms_max: config.timestamp_after_ms_max,
             compression: config.compression,
+            compaction: config.cleanup.compact.then(|| compaction(&config)),
         }
     }
 
@@ -172,6 +178,17 @@ impl Settings {
             timestamp_before_ms_max: i64::MAX,
             timestamp_after_ms_max: i64::MAX,
             compression: TopicCompression::Keep,
+            compaction: None,
         }
+    }
+}
+
+fn compaction(config: &TopicConfig) -> Compaction {
+    let milliseconds = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    Compaction {
+        dirty_ratio_min: config.cleanable_dirty_ratio_min,
+        lag_ms_min: milliseconds(config.compaction_lag_ms_min),
+        lag_ms_max: milliseconds(config.compaction_lag_ms_max),
+        delete_retention_ms: milliseconds(config.delete_retention_ms),
     }
 }

@@ -13,6 +13,7 @@ use std::{
 use super::{
     Checkpoints, Commit, Control, Deletions, Fetches, OffsetJobs, Produces, Retentions, Retirements,
     Settings, Shard, ShardSeed, Table, Watches,
+    cleaner::Cleaner,
     control::{METADATA_LOG, METADATA_TOPIC},
     group::Coordinator,
     measure::Measures,
@@ -86,6 +87,7 @@ impl Shard {
             deletions: Deletions::default(),
             retentions: Retentions::default(),
             retirements: Retirements::default(),
+            cleaner: Cleaner::new(secret_seed.rotate_left(17)),
             control: Control::new(core),
             measures: Measures::default(),
             coordinator: Coordinator::new(&config.options, budget.groups_bytes),

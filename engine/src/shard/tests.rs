@@ -1,5 +1,6 @@
 //! A shard on a real disk: what it acknowledges is there after a start, whatever the stop was.
 
+mod compaction;
 mod removal;
 
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 const MAGIC: [u8; 4] = *b"CLCK";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER_BYTES: usize = 44;
 pub const SLOTS: u64 = 2;
 

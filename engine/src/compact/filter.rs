@@ -1,0 +1,113 @@
+//! What stays of one batch. Offsets, sequence numbers, producer and leader epoch stay as they are; only records go, or all of the batch.
+
+use bytes::Bytes;
+
+use super::map::OffsetMap;
+use crate::base::{Offset, Timestamp};
+use crate::limits::EXPANSION_BYTES_MAX;
+use crate::record::{Attributes, BatchBuilder, BatchHeader, CheckedBatch, Codec, RecordError, seal};
+
+/// What a run of the cleaner goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Up to this offset the map knows every key; records from here on stay.
+    pub end: Offset,
+    pub now: Timestamp,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Byte for byte.
+    Whole,
+    Rewritten(Bytes),
+    Nothing,
+}
+
+/// Puts the keys of a batch into the map, from `from` on. The offset where it got full, if it did; what lies before is in it.
+pub fn learn(
+    batch: &CheckedBatch<'_>,
+    from: Offset,
+    map: &mut OffsetMap,
+) -> Result<Option<Offset>, RecordError> {
+    if batch.header().is_control() {
+        return Ok(None);
+    }
+    for record in batch.records(EXPANSION_BYTES_MAX)?.iter() {
+        let record = record?;
+        if let Some(key) = record.key
+            && record.offset >= from
+            && !map.put(key, record.offset)
+        {
+            return Ok(Some(record.offset));
+        }
+    }
+    Ok(None)
+}
+
+/// `keep_empty`: the batch has the last sequence number of a producer that is remembered, or ends the run: without records it stays as a
+/// header.
+pub fn filter(
+    batch: &CheckedBatch<'_>,
+    map: &OffsetMap,
+    rules: &Rules,
+    keep_empty: bool,
+) -> Result<Kept, RecordError> {
+    let header = batch.header();
+    if header.is_control() {
+        return Ok(Kept::Whole);
+    }
+    if header.record_count == 0 {
+        return Ok(if keep_empty { Kept::Whole } else { Kept::Nothing });
+    }
+    let horizon = header.attributes.has_delete_horizon().then_some(header.base_timestamp);
+    let records = batch.records(EXPANSION_BYTES_MAX)?;
+    let mut kept = Vec::new();
+    let mut tombstones = false;
+    for record in records.iter() {
+        let record = record?;
+        let stays = match record.key {
+            _ if record.offset >= rules.end => true,
+            None => false,
+            Some(key) => {
+                let newest = map.get(key).is_none_or(|newest| record.offset >= newest);
+                newest && (record.value.is_some() || horizon.is_none_or(|horizon| rules.now < horizon))
+            }
+        };
+        if stays {
+            tombstones |= record.value.is_none();
+            kept.push(record);
+        }
+    }
+    if kept.is_empty() {
+        return if keep_empty { emptied(header).map(Kept::Rewritten) } else { Ok(Kept::Nothing) };
+    }
+    let begins_horizon = tombstones && horizon.is_none();
+    if kept.len() == records.count() && !begins_horizon {
+        return Ok(Kept::Whole);
+    }
+    let mut like = *header;
+    if begins_horizon {
+        like.attributes.0 |= Attributes::DELETE_HORIZON;
+        like.base_timestamp = Timestamp(rules.now.0.saturating_add(rules.delete_retention_ms));
+    }
+    let mut builder = BatchBuilder::rewriting(&like, header.codec()?, usize::MAX);
+    for record in &kept {
+        if !builder.copy(record) {
+            return Err(RecordError::Invalid("records that do not fit the batch they came in"));
+        }
+    }
+    builder.ending_at(header.last_offset()).build().map(Kept::Rewritten)
+}
+
+/// Only what a producer's state needs: sequence numbers and the last offset.
+fn emptied(header: &BatchHeader) -> Result<Bytes, RecordError> {
+    let mut attributes = header.attributes.with_codec(Codec::None);
+    attributes.0 &= !Attributes::DELETE_HORIZON;
+    seal(BatchHeader { attributes, base_timestamp: Timestamp::NONE, record_count: 0, ..*header }, &[])
+}
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

@@ -1,0 +1,181 @@
+//! The bytes of compaction: a segment read from its first batch to its last (`Source`), and the segment that is written instead, with its index files
+//! (`Output`). Pure: Ops come out, bytes go in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::cold::batch_size;
+use crate::{
+    base::Offset,
+    io::buffer::AlignedBuf,
+    limits::{BLOCK_BYTES, CLEAN_IO_BYTES},
+    log::{
+        names,
+        segment::{BatchFacts, Entries, Segment},
+    },
+    op::{Class, FileName, Op, Path, Sync},
+    record::{BatchHeader, HEADER_BYTES},
+};
+
+#[derive(Debug)]
+pub struct Source {
+    file: FileName,
+    size: u64,
+    /// Where in the file the next batch begins.
+    position: u64,
+    /// The file's bytes from there on, as far as they are read.
+    chunk: Bytes,
+    /// So many bytes must have come with the read under way.
+    need: usize,
+}
+
+pub enum Found {
+    Batch(Bytes),
+    /// Needs this first.
+    Read(Op),
+    End,
+    Damaged(String),
+}
+
+impl Source {
+    pub fn new(directory: &str, segment: Segment) -> Source {
+        let file = names::log(directory, segment.base);
+        Source { file, size: u64::from(segment.size.0), position: 0, chunk: Bytes::new(), need: 0 }
+    }
+
+    pub fn next(&mut self) -> Found {
+        let left = self.size - self.position.min(self.size);
+        if left == 0 {
+            return Found::End;
+        }
+        let size = batch_size(&self.chunk);
+        let need = size.unwrap_or(HEADER_BYTES);
+        if need as u64 > left || (size.is_none() && self.chunk.len() >= HEADER_BYTES) {
+            return Found::Damaged(format!("{} has no batch at byte {}", self.file.as_str(), self.position));
+        }
+        if size.is_some() && self.chunk.len() >= need {
+            self.position += need as u64;
+            return Found::Batch(self.chunk.split_to(need));
+        }
+        self.need = need;
+        let start = self.position / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
+        let end = self.position + left.min(need.max(CLEAN_IO_BYTES) as u64);
+        let length = (end - start).next_multiple_of(BLOCK_BYTES as u64) as u32;
+        let (path, class) = (Path::Direct, Class::Background);
+        Found::Read(Op::Read { file: self.file.clone(), position: start, length, path, class })
+    }
+
+    /// Takes what the read brought.
+    pub fn feed(&mut self, bytes: Bytes) -> Result<(), String> {
+        let skip = self.position as usize % BLOCK_BYTES;
+        let known = bytes.len().min(skip + (self.size - self.position) as usize);
+        if known < skip + self.need {
+            return Err(format!("{} ends before byte {}", self.file.as_str(), self.size));
+        }
+        self.chunk = bytes.slice(skip..known);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub struct Output {
+    directory: Arc<str>,
+    segment: Segment,
+    interval: u32,
+    /// Where `buffer` goes.
+    position: u64,
+    buffer: AlignedBuf,
+    index: Vec<u8>,
+    time: Vec<u8>,
+}
+
+impl Output {
+    /// Begins empty files for a segment at `base` of at most about `bytes`.
+    pub fn begin(directory: &Arc<str>, base: Offset, bytes: u64, interval: u32) -> (Output, Vec<Op>) {
+        let [log, index, time] = names::segment_files(directory, base).map(|file| names::cleaned(&file));
+        let ops = vec![
+            Op::Create { file: log, allocate: bytes.next_multiple_of(BLOCK_BYTES as u64) },
+            Op::Create { file: index, allocate: 0 },
+            Op::Create { file: time, allocate: 0 },
+        ];
+        let output = Output {
+            directory: directory.clone(),
+            segment: Segment::empty(base),
+            interval,
+            position: 0,
+            buffer: AlignedBuf::with_capacity(0),
+            index: Vec::new(),
+            time: Vec::new(),
+        };
+        (output, ops)
+    }
+
+    /// Adds a whole batch; answers the writes that are full with it.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Vec<Op> {
+        let mut ops = Vec::new();
+        let Ok(header) = BatchHeader::parse(bytes) else { return ops };
+        let facts = BatchFacts {
+            base: header.base_offset,
+            next: header.next_offset(),
+            size: bytes.len() as u32,
+            max_timestamp: header.max_timestamp,
+        };
+        let entries = self.segment.apply(&facts, self.interval);
+        self.note(entries);
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(CLEAN_IO_BYTES - self.buffer.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+            if self.buffer.len() == CLEAN_IO_BYTES {
+                ops.push(self.write_buffer());
+            }
+        }
+        ops
+    }
+
+    /// The last writes; the segment as it is then, none if nothing stayed.
+    pub fn finish(mut self) -> (Option<Segment>, Vec<Op>) {
+        if self.segment.size.0 == 0 {
+            return (None, Vec::new());
+        }
+        let time = self.segment.seal();
+        self.note(Entries { index: None, time });
+        let mut ops = Vec::new();
+        if !self.buffer.is_empty() {
+            self.buffer.pad_to_block();
+            ops.push(self.write_buffer());
+        }
+        let base = self.segment.base;
+        let [_, index, times] = names::segment_files(&self.directory, base).map(|file| names::cleaned(&file));
+        for (file, bytes) in [(index, self.index), (times, self.time)] {
+            let (path, sync, class) = (Path::Buffered, Sync::Later, Class::Background);
+            ops.push(Op::Write { file, position: 0, data: Bytes::from(bytes), path, sync, class });
+        }
+        (Some(Segment { unsettled: true, ..self.segment }), ops)
+    }
+
+    fn note(&mut self, entries: Entries) {
+        let base = self.segment.base;
+        if let Some(entry) = entries.index {
+            entry.encode(base, &mut self.index);
+        }
+        if let Some(entry) = entries.time {
+            entry.encode(base, &mut self.time);
+        }
+    }
+
+    fn write_buffer(&mut self) -> Op {
+        let data = std::mem::replace(&mut self.buffer, AlignedBuf::with_capacity(0)).freeze();
+        let position = self.position;
+        self.position += data.len() as u64;
+        Op::Write {
+            file: names::cleaned(&names::log(&self.directory, self.segment.base)),
+            position,
+            data,
+            path: Path::Direct,
+            sync: Sync::Later,
+            class: Class::Background,
+        }
+    }
+}
