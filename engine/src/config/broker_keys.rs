@@ -120,13 +120,13 @@ broker_keys! {
         "How often regular expressions are matched again, whether topics came or not.";
     Works "group.consumer.session.timeout.ms" Int Some("45000"), AtLeast(1), ReadOnly,
         "A member that is silent for so long leaves (KIP-848).";
-    Planned "group.initial.rebalance.delay.ms" Int Some("3000"), Any, ReadOnly,
+    Works "group.initial.rebalance.delay.ms" Int Some("3000"), Any, ReadOnly,
         "How long the first rebalance of a group waits for more members.";
-    Planned "group.max.session.timeout.ms" Int Some("1800000"), Any, ReadOnly,
+    Works "group.max.session.timeout.ms" Int Some("1800000"), Any, ReadOnly,
         "The longest session that a member may ask for.";
-    Planned "group.max.size" Int Some("2147483647"), AtLeast(1), ReadOnly,
+    Works "group.max.size" Int Some("2147483647"), AtLeast(1), ReadOnly,
         "Members of a classic group.";
-    Planned "group.min.session.timeout.ms" Int Some("6000"), Any, ReadOnly,
+    Works "group.min.session.timeout.ms" Int Some("6000"), Any, ReadOnly,
         "The shortest session that a member may ask for.";
     Planned "inter.broker.listener.name" Text None, Any, ReadOnly,
         "The listener that brokers use among themselves.";
@@ -228,19 +228,19 @@ broker_keys! {
         "Partitions of a topic that is created without a number of them.";
     Planned "num.replica.fetchers" Int Some("1"), AtLeast(1), ClusterWide,
         "Connections to each leader; Corelog has one per core.";
-    Planned "offset.metadata.max.bytes" Int Some("4096"), Any, ReadOnly,
+    Works "offset.metadata.max.bytes" Int Some("4096"), Any, ReadOnly,
         "The longest metadata of a committed offset.";
     Planned "offsets.commit.timeout.ms" Int Some("5000"), AtLeast(1), ReadOnly,
         "How long a commit waits for its replicas.";
-    Planned "offsets.retention.check.interval.ms" Long Some("600000"), AtLeast(1), ReadOnly,
+    Works "offsets.retention.check.interval.ms" Long Some("600000"), AtLeast(1), ReadOnly,
         "How often old offsets are looked for.";
-    Planned "offsets.retention.minutes" Int Some("10080"), AtLeast(1), ReadOnly,
+    Works "offsets.retention.minutes" Int Some("10080"), AtLeast(1), ReadOnly,
         "How long offsets of an empty group stay.";
-    Planned "offsets.topic.num.partitions" Int Some("50"), AtLeast(1), ReadOnly,
+    Works "offsets.topic.num.partitions" Int Some("50"), AtLeast(1), ReadOnly,
         "Partitions of __consumer_offsets.";
-    Planned "offsets.topic.replication.factor" Short Some("3"), AtLeast(1), ReadOnly,
+    Works "offsets.topic.replication.factor" Short Some("3"), AtLeast(1), ReadOnly,
         "Replicas of __consumer_offsets; as many as there are brokers until it is set.";
-    Planned "offsets.topic.segment.bytes" Int Some("104857600"), AtLeast(1), ReadOnly,
+    Works "offsets.topic.segment.bytes" Int Some("104857600"), AtLeast(1), ReadOnly,
         "Segment size of __consumer_offsets.";
     Works "process.roles" List Some("broker,controller"), ListOf(&["broker", "controller"]), ReadOnly,
         "Every Corelog node is a broker and may vote: broker,controller.";

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Phase, append::InFlight};
+use super::{Home, Phase, append::InFlight};
 use crate::{
     base::{Now, Offset, PartitionIndex, TopicId},
     error::ErrorCode,
@@ -45,8 +45,10 @@ impl Shard {
             // Its partition is opened with the image; until then there is nothing to read.
             let Some((_, log)) = self.table.lookup(home.id) else { continue };
             home.phase = Phase::Loading { next: log.live.start(), end: log.live.next() };
-            free -= 1;
             self.read_on(now, partition);
+            // An empty one, as all of a new topic are, is done already.
+            let is_reading = |home: &Home| matches!(home.phase, Phase::Loading { .. });
+            free -= usize::from(self.coordinator.homes.get(&partition).is_some_and(is_reading));
         }
     }
 
