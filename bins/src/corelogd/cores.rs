@@ -26,7 +26,7 @@ use engine::{
 use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
 use net::{
     admin::{About, Admin},
-    api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, SessionLimits},
+    api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, OffsetsTopic, SessionLimits},
     node::{Node, Stopped},
     server::{Server, ServerConfig, bind},
 };
@@ -216,6 +216,11 @@ fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> R
             .to_string_lossy()
             .into_owned()
             .into(),
+        offsets_topic: OffsetsTopic {
+            partitions: config.offsets_topic_partitions,
+            replication_factor: config.offsets_topic_replication_factor,
+            segment_bytes: config.offsets_topic_segment_bytes,
+        },
         options: Arc::new(settings.options.clone()),
     };
     Ok(Told { name: endpoint.name.clone(), address, broker })

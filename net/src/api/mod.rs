@@ -5,10 +5,12 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
@@ -17,18 +19,27 @@ mod fetch;
 mod fetch_parts;
 mod fetch_sessions;
 mod find_coordinator;
+mod groups;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 pub mod measure;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod options;
 mod produce;
 mod resources;
 mod split;
+mod sync_group;
 
 use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, task::Waker};
 
@@ -51,6 +62,7 @@ use crate::{
 };
 use fetch_sessions::FetchSessions;
 pub use fetch_sessions::{PARTITION_BYTES as FETCH_SESSION_PARTITION_BYTES, SessionLimits};
+pub use find_coordinator::OffsetsTopic;
 use init_producer_id::ProducerIds;
 use measure::Measures;
 
@@ -60,7 +72,15 @@ const SERVED: &[ApiKey] = &[
     ApiKey::Fetch,
     ApiKey::ListOffsets,
     ApiKey::Metadata,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
     ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::SyncGroup,
+    ApiKey::DescribeGroups,
+    ApiKey::ListGroups,
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
@@ -74,6 +94,9 @@ const SERVED: &[ApiKey] = &[
     ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
     ApiKey::ListPartitionReassignments,
+    ApiKey::DeleteGroups,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::OffsetDelete,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
     ApiKey::ListConfigResources,
@@ -114,6 +137,7 @@ pub struct Broker {
     pub described_partitions_max: usize,
     /// Where all is stored, as an absolute path.
     pub data_dir: Text,
+    pub offsets_topic: OffsetsTopic,
     /// What the broker was started with, for those who ask for its options.
     pub options: Arc<Overrides>,
 }
@@ -157,7 +181,7 @@ impl Api {
         topic_id_from_random(self.node.random())
     }
 
-    fn dispatch(self: &Rc<Self>, request: Bytes) -> Result<Started, String> {
+    fn dispatch(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Result<Started, String> {
         let mut reader = Reader::new(request);
         let header = RequestHeader::decode(&mut reader)
             .map_err(|error| format!("a malformed request header: {error}"))?;
@@ -174,8 +198,36 @@ impl Api {
         let started = match key {
             ApiKey::ApiVersions => read(reader, version)
                 .map(|request| ready(&api_versions::answer(&request, version), version, correlation)),
-            ApiKey::FindCoordinator => read(reader, version)
-                .map(|request| ready(&find_coordinator::answer(request, version), version, correlation)),
+            ApiKey::FindCoordinator => read(reader, version).map(|request| {
+                later(find_coordinator::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::JoinGroup => read(reader, version).map(|request| {
+                let client = groups::client(header.client_id.as_ref(), peer.ip());
+                later(join_group::handle(self.clone(), request, version, client), version, correlation)
+            }),
+            ApiKey::SyncGroup => read(reader, version).map(|request| {
+                later(sync_group::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::Heartbeat => read(reader, version)
+                .map(|request| later(heartbeat::handle(self.clone(), request), version, correlation)),
+            ApiKey::LeaveGroup => read(reader, version).map(|request| {
+                later(leave_group::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::OffsetCommit => read(reader, version).map(|request| {
+                later(offset_commit::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::OffsetFetch => read(reader, version).map(|request| {
+                later(offset_fetch::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::OffsetDelete => read(reader, version)
+                .map(|request| later(offset_delete::handle(self.clone(), request), version, correlation)),
+            ApiKey::DescribeGroups => read(reader, version).map(|request| {
+                later(describe_groups::handle(self.clone(), request, version), version, correlation)
+            }),
+            ApiKey::ListGroups => read(reader, version)
+                .map(|request| later(list_groups::handle(self.clone(), request), version, correlation)),
+            ApiKey::DeleteGroups => read(reader, version)
+                .map(|request| later(delete_groups::handle(self.clone(), request), version, correlation)),
             ApiKey::Produce => read(reader, version)
                 .map(|request| running(produce::handle(self.clone(), request, version, correlation))),
             ApiKey::Fetch => read(reader, version)
@@ -236,8 +288,8 @@ impl Api {
 }
 
 impl Serve for Api {
-    fn start(self: &Rc<Self>, _peer: SocketAddr, request: Bytes) -> Started {
-        self.dispatch(request).unwrap_or_else(|reason| Started::Ready(Answer::Close(reason)))
+    fn start(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Started {
+        self.dispatch(peer, request).unwrap_or_else(|reason| Started::Ready(Answer::Close(reason)))
     }
 
     fn admits(&self, waker: &Waker) -> bool {
@@ -335,6 +387,11 @@ mod tests {
             fetch_sessions: SessionLimits::default(),
             described_partitions_max: 2000,
             data_dir: "/data".into(),
+            offsets_topic: OffsetsTopic {
+                partitions: 50,
+                replication_factor: None,
+                segment_bytes: 100 << 20,
+            },
             options: Arc::default(),
         }
     }

@@ -47,7 +47,15 @@ apis! {
     Fetch = 1, 4..=18, flexible 12;
     ListOffsets = 2, 0..=11, flexible 6;
     Metadata = 3, 0..=13, flexible 9;
+    OffsetCommit = 8, 2..=10, flexible 8;
+    OffsetFetch = 9, 1..=10, flexible 6;
     FindCoordinator = 10, 0..=6, flexible 3;
+    JoinGroup = 11, 0..=9, flexible 6;
+    Heartbeat = 12, 0..=4, flexible 4;
+    LeaveGroup = 13, 0..=5, flexible 4;
+    SyncGroup = 14, 0..=5, flexible 4;
+    DescribeGroups = 15, 0..=6, flexible 5;
+    ListGroups = 16, 0..=5, flexible 3;
     ApiVersions = 18, 0..=4, flexible 3;
     CreateTopics = 19, 0..=7, flexible 5;
     DeleteTopics = 20, 0..=6, flexible 4;
@@ -61,6 +69,9 @@ apis! {
     ElectLeaders = 43, 0..=2, flexible 2;
     IncrementalAlterConfigs = 44, 0..=1, flexible 1;
     ListPartitionReassignments = 46, 0..=0, flexible 0;
+    DeleteGroups = 42, 0..=2, flexible 2;
+    IncrementalAlterConfigs = 44, 0..=1, flexible 1;
+    OffsetDelete = 47, 0..=0, flexible 1;
     DescribeCluster = 60, 0..=2, flexible 0;
     DescribeProducers = 61, 0..=0, flexible 0;
     ConsumerGroupHeartbeat = 68, 0..=1, flexible 0;

@@ -110,6 +110,11 @@ public class VectorGenerator {
             case "int32": return JSON.numberNode(random.nextInt());
             case "int64": return JSON.numberNode(random.nextLong());
             case "uuid": return JSON.textNode(new Uuid(random.nextLong(), random.nextLong()).toString());
+            case "bytes": {
+                byte[] bytes = new byte[1 + random.nextInt(7)];
+                random.nextBytes(bytes);
+                return JSON.binaryNode(bytes);
+            }
             case "string": {
                 StringBuilder text = new StringBuilder();
                 // Never empty: an empty string alone in a list is printed like an empty list.

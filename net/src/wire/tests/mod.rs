@@ -36,19 +36,25 @@ macro_rules! for_each_api {
         $visit!(consumer_group_heartbeat, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse);
         $visit!(create_partitions, CreatePartitionsRequest, CreatePartitionsResponse);
         $visit!(create_topics, CreateTopicsRequest, CreateTopicsResponse);
+        $visit!(delete_groups, DeleteGroupsRequest, DeleteGroupsResponse);
         $visit!(delete_records, DeleteRecordsRequest, DeleteRecordsResponse);
         $visit!(delete_topics, DeleteTopicsRequest, DeleteTopicsResponse);
         $visit!(describe_cluster, DescribeClusterRequest, DescribeClusterResponse);
         $visit!(describe_configs, DescribeConfigsRequest, DescribeConfigsResponse);
+        $visit!(describe_groups, DescribeGroupsRequest, DescribeGroupsResponse);
         $visit!(describe_log_dirs, DescribeLogDirsRequest, DescribeLogDirsResponse);
         $visit!(describe_producers, DescribeProducersRequest, DescribeProducersResponse);
         $visit!(describe_topic_partitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse);
         $visit!(elect_leaders, ElectLeadersRequest, ElectLeadersResponse);
         $visit!(fetch, FetchRequest, FetchResponse);
         $visit!(find_coordinator, FindCoordinatorRequest, FindCoordinatorResponse);
+        $visit!(heartbeat, HeartbeatRequest, HeartbeatResponse);
         $visit!(incremental_alter_configs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse);
         $visit!(init_producer_id, InitProducerIdRequest, InitProducerIdResponse);
         $visit!(list_config_resources, ListConfigResourcesRequest, ListConfigResourcesResponse);
+        $visit!(join_group, JoinGroupRequest, JoinGroupResponse);
+        $visit!(leave_group, LeaveGroupRequest, LeaveGroupResponse);
+        $visit!(list_groups, ListGroupsRequest, ListGroupsResponse);
         $visit!(list_offsets, ListOffsetsRequest, ListOffsetsResponse);
         $visit!(
             list_partition_reassignments,
@@ -56,8 +62,12 @@ macro_rules! for_each_api {
             ListPartitionReassignmentsResponse
         );
         $visit!(metadata, MetadataRequest, MetadataResponse);
+        $visit!(offset_commit, OffsetCommitRequest, OffsetCommitResponse);
+        $visit!(offset_delete, OffsetDeleteRequest, OffsetDeleteResponse);
+        $visit!(offset_fetch, OffsetFetchRequest, OffsetFetchResponse);
         $visit!(offset_for_leader_epoch, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse);
         $visit!(produce, ProduceRequest, ProduceResponse);
+        $visit!(sync_group, SyncGroupRequest, SyncGroupResponse);
     };
 }
 use for_each_api;

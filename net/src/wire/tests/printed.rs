@@ -35,9 +35,15 @@ impl Printed {
         printed
     }
 
-    /// Drops, in every structure, the fields above that the other side lacks.
+    /// Drops, in every structure, the fields above that the other side lacks. Of bytes only the length is compared: Java prints them
+    /// as a list of numbers.
     pub fn reconcile(&mut self, other: &mut Printed) {
         match (self, other) {
+            (Printed::Atom(ours), theirs @ Printed::List(_)) if ours.ends_with(" bytes") => {
+                if let Printed::List(numbers) = theirs {
+                    *theirs = Printed::Atom(format!("{} bytes", numbers.len()));
+                }
+            }
             (Printed::Structure(ours), Printed::Structure(theirs)) => {
                 ours.retain(|name, _| theirs.contains_key(name) || !OURS_ALONE.contains(&name.as_str()));
                 theirs.retain(|name, _| ours.contains_key(name) || !THEIRS_ALONE.contains(&name.as_str()));
@@ -73,9 +79,7 @@ fn until<'a>(rest: &mut &'a str, stops: &[char]) -> &'a str {
 
 fn value(rest: &mut &str) -> Printed {
     if skip(rest, "b\"") {
-        let length = until(rest, &['"']).len();
-        take(rest, 1);
-        return Printed::Atom(format!("{length} bytes"));
+        return Printed::Atom(format!("{} bytes", bytes_length(rest)));
     }
     for quote in ['"', '\''] {
         if skip(rest, &quote.to_string()) {
@@ -114,6 +118,23 @@ fn value(rest: &mut &str) -> Printed {
         _ if word.len() == 36 => Printed::Atom(topic_id(word)),
         _ => Printed::Atom(word.to_owned()),
     }
+}
+
+/// Up to the closing quote, with Rust's escapes of one byte each.
+fn bytes_length(rest: &mut &str) -> usize {
+    let mut length = 0;
+    while !skip(rest, "\"") {
+        let escape = if skip(rest, "\\x") {
+            2
+        } else if skip(rest, "\\") {
+            1
+        } else {
+            rest.chars().next().map_or(0, char::len_utf8)
+        };
+        take(rest, escape);
+        length += 1;
+    }
+    length
 }
 
 fn structure(rest: &mut &str) -> Printed {

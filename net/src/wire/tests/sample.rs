@@ -64,6 +64,13 @@ impl Sample for Records {
     }
 }
 
+impl Sample for Bytes {
+    fn sample(rng: &mut Rng, _: Context) -> Self {
+        let length = rng.usize(..300);
+        Bytes::from(letters(rng, length).into_bytes())
+    }
+}
+
 impl<T: Sample> Sample for Option<T> {
     fn sample(rng: &mut Rng, context: Context) -> Self {
         (rng.u8(..4) > 0).then(|| T::sample(rng, context))
