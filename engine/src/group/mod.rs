@@ -20,6 +20,8 @@ mod positions;
 pub mod record;
 pub mod request;
 mod storage;
+#[cfg(test)]
+mod tests;
 pub mod timers;
 pub mod walk;
 
