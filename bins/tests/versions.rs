@@ -1,6 +1,8 @@
 //! Every version that the broker tells of is answered in that version, end to end.
 
 mod broker;
+#[path = "versions/groups.rs"]
+mod groups;
 
 use broker::{Broker, receive, send, start};
 use engine::{
@@ -22,7 +24,6 @@ use net::wire::{
     describe_topic_partitions::DescribeTopicPartitionsRequest,
     elect_leaders::{ElectLeadersRequest, TopicPartitions},
     fetch::{FetchPartition, FetchRequest, FetchTopic},
-    find_coordinator::FindCoordinatorRequest,
     incremental_alter_configs::{self, IncrementalAlterConfigsRequest},
     init_producer_id::InitProducerIdRequest,
     list_config_resources::ListConfigResourcesRequest,
@@ -65,7 +66,7 @@ fn batch() -> Records {
 #[test]
 fn every_version_that_is_told_of_is_served() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = start(directory.path(), &[]);
+    let broker = start(directory.path(), &["-o", "group.initial.rebalance.delay.ms=0"]);
     let topic =
         CreatableTopic { name: TOPIC.into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let created = broker.ask(&CreateTopicsRequest { topics: vec![topic.clone()], ..Default::default() }, 7);
@@ -126,14 +127,7 @@ fn every_version_that_is_told_of_is_served() {
         assert_eq!((response.topics[0].error_code, response.topics[0].partitions.len()), (0, 1));
         assert_eq!(response.topics[0].topic_id, id_from(version, 10));
     });
-    let coordinator = |version| {
-        let (key, keys) = if version < 4 { ("g", vec![]) } else { ("", vec!["g".into()]) };
-        FindCoordinatorRequest { key: key.into(), coordinator_keys: keys, ..Default::default() }
-    };
-    asked.each(&broker, coordinator, |_, response| {
-        let of_key = response.coordinators.first().map(|coordinator| coordinator.error_code);
-        assert_eq!(of_key.unwrap_or(response.error_code), 15);
-    });
+    groups::ask_all(&mut asked, &broker, id);
     let software = |version| {
         let name = if version >= 3 { "test" } else { "" };
         ApiVersionsRequest { client_software_name: name.into(), client_software_version: name.into() }
