@@ -66,11 +66,10 @@ apis! {
     AlterConfigs = 33, 0..=2, flexible 2;
     DescribeLogDirs = 35, 0..=5, flexible 2;
     CreatePartitions = 37, 0..=3, flexible 2;
+    DeleteGroups = 42, 0..=2, flexible 2;
     ElectLeaders = 43, 0..=2, flexible 2;
     IncrementalAlterConfigs = 44, 0..=1, flexible 1;
     ListPartitionReassignments = 46, 0..=0, flexible 0;
-    DeleteGroups = 42, 0..=2, flexible 2;
-    IncrementalAlterConfigs = 44, 0..=1, flexible 1;
     OffsetDelete = 47, 0..=0, flexible 1;
     DescribeCluster = 60, 0..=2, flexible 0;
     DescribeProducers = 61, 0..=0, flexible 0;
