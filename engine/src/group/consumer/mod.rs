@@ -45,7 +45,7 @@ pub use live::Live;
 pub use member::{Member, MemberId, MemberState};
 pub use migrate::ClassicSeat;
 pub use request::{
-    ConsumerHeartbeat, ConsumerHeartbeatReply, DescribedConsumerGroup, DescribedConsumerMember,
+    ConsumerHeartbeat, ConsumerHeartbeatReply, Described, DescribedConsumerGroup, DescribedConsumerMember,
 };
 pub use settings::{MigrationPolicy, Settings};
 pub use topics::{NoTopics, Topics};

@@ -4,6 +4,7 @@
 mod clients;
 mod commits;
 mod members;
+mod migration;
 mod random;
 mod statics;
 mod subscriptions;
