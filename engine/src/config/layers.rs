@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::config::broker_keys::broker_key;
 use crate::config::error::ConfigError;
+use crate::config::group::group_key;
 use crate::config::key::Key;
 use crate::config::topic::{Overrides, Synonym, TopicKey, topic_key};
 use crate::config::value::FromValue;
@@ -17,6 +18,7 @@ pub enum Source {
     DynamicCluster,
     StaticBroker,
     Default,
+    Group,
 }
 
 impl Source {
@@ -27,6 +29,7 @@ impl Source {
             Source::DynamicCluster => 3,
             Source::StaticBroker => 4,
             Source::Default => 5,
+            Source::Group => 8,
         }
     }
 }
@@ -99,6 +102,16 @@ impl<'a> Layers<'a> {
     pub fn describe_topic(&self, name: &str) -> Option<Described> {
         let topic = topic_key(name)?;
         Some(Described::new(&topic.key, false, &self.topic_chain(topic)))
+    }
+
+    /// An option of a group with these overrides, as DescribeConfigs shows it; `None` for a name that is none.
+    pub fn describe_group(&self, name: &str, overrides: &Overrides) -> Option<Described> {
+        let group = group_key(name)?;
+        let own = overrides.get(group.key.name);
+        let own = own.map(|raw| Link { name: group.key.name, raw, factor: 1, source: Source::Group });
+        let mut chain: Vec<Link<'_>> = own.into_iter().collect();
+        chain.extend(self.broker_chain(broker_key(group.synonym)?));
+        Some(Described::new(&group.key, false, &chain))
     }
 
     /// A broker option as DescribeConfigs shows it; `None` for a name that is none.

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::record::ConfigResource;
-use crate::config::{ConfigError, Key, Layers, TopicConfig, Update, broker_key, topic_key};
+use crate::config::{
+    ConfigError, GroupOptions, Key, Layers, TopicConfig, Update, broker_key, group_key, topic_key,
+};
 use crate::error::{ErrorCode, Refusal};
 
 /// Checks all overrides of a resource together: names, values, and what they make of each other over the other layers.
@@ -31,8 +33,9 @@ pub fn check_overrides(
         ConfigResource::Broker(_) => {
             check_broker(overrides, &Layers { dynamic_broker: overrides, ..*layers })
         }
+        ConfigResource::Group(_) => Ok(GroupOptions::check(layers, overrides)?),
         // Nothing reads these yet; what reads them will bring their names.
-        ConfigResource::ClientMetrics(_) | ConfigResource::Group(_) => Ok(()),
+        ConfigResource::ClientMetrics(_) => Ok(()),
     }
 }
 
@@ -46,7 +49,8 @@ pub(super) fn key_of(resource: &ConfigResource, name: &str) -> Option<&'static K
     match resource {
         ConfigResource::Topic(_) => topic_key(name).map(|topic| &topic.key),
         ConfigResource::Broker(_) => broker_key(name),
-        ConfigResource::ClientMetrics(_) | ConfigResource::Group(_) => None,
+        ConfigResource::Group(_) => group_key(name).map(|group| &group.key),
+        ConfigResource::ClientMetrics(_) => None,
     }
 }
 

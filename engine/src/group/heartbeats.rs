@@ -1,10 +1,11 @@
 //! ConsumerGroupHeartbeat and ConsumerGroupDescribe: finds the group, or makes it, lets it decide, and carries out what it decided.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::consumer::{
     ConsumerGroup, ConsumerHeartbeat, ConsumerHeartbeatReply, Context, Decision, DescribedConsumerGroup,
-    Epoch, Leave, MemberId, Topics,
+    Epoch, Leave, MemberId, Settings, Topics,
 };
 use super::effects::{Effects, Proposal, Then};
 use super::groups::{Groups, Home};
@@ -23,8 +24,12 @@ impl Groups {
         self.topics = topics;
     }
 
-    pub(super) fn context<'a>(&'a self, now: Now) -> Context<'a> {
-        Context { now, settings: &self.config.consumer, topics: &*self.topics }
+    pub(super) fn settings(&self, group: &str) -> Cow<'_, Settings> {
+        self.config.consumer.with(self.topics.options(group))
+    }
+
+    pub(super) fn context<'a>(&'a self, now: Now, settings: &'a Settings) -> Context<'a> {
+        Context { now, settings, topics: &*self.topics }
     }
 
     pub(super) fn consumer_heartbeat(
@@ -50,7 +55,8 @@ impl Groups {
 
     /// What the heartbeat leads to: records that make room for the group first, then the group's own.
     fn decide(&self, now: Now, request: &ConsumerHeartbeat) -> Decided {
-        let cx = self.context(now);
+        let settings = self.settings(&request.group);
+        let cx = self.context(now, &settings);
         let not_found = |why: String| Err(Refusal::new(ErrorCode::GroupIdNotFound, why));
         let joins = request.epoch == Epoch::JOIN;
         let id = &request.group;
@@ -141,7 +147,9 @@ impl Groups {
         }
         let mut decision = decision;
         let downgrade = match self.groups.get(id).map(|group| &group.kind) {
-            Some(Kind::Consumer(live)) => live.group.downgrade(&self.context(now), &decision),
+            Some(Kind::Consumer(live)) => {
+                live.group.downgrade(&self.context(now, &self.settings(id)), &decision)
+            }
             _ => None,
         };
         records.append(&mut decision.records);
@@ -173,7 +181,7 @@ impl Groups {
             ?members,
             "members are fenced: they were silent, or did not give up in time"
         );
-        let decision = live.group.fence(&self.context(now), members);
+        let decision = live.group.fence(&self.context(now, &self.settings(id)), members);
         let partition = group.partition;
         self.propose(now, partition, id, Vec::new(), decision, None, effects);
     }
@@ -190,7 +198,7 @@ impl Groups {
             }
             Err(code) => Err(Refusal::new(code, "")),
             Ok(group) => match &group.kind {
-                Kind::Consumer(live) => Ok(live.group.describe(&self.context(now))),
+                Kind::Consumer(live) => Ok(live.group.describe(&self.context(now, &self.settings(id)))),
                 Kind::Classic(_) => {
                     let why = format!("Group {id} is not a consumer group.");
                     Err(Refusal::new(ErrorCode::GroupIdNotFound, why))

@@ -43,7 +43,8 @@ impl Groups {
         let id = join.group.clone();
         if let Some(Kind::Consumer(live)) = self.groups.get(&*id).map(|group| &group.kind) {
             if !live.group.is_empty() {
-                let (decision, joined) = live.group.join_classic(&self.context(now), &join);
+                let (decision, joined) =
+                    live.group.join_classic(&self.context(now, &self.settings(&id)), &join);
                 let reply = Some((caller, Reply::Joined(joined)));
                 self.propose(now, partition, &id, Vec::new(), decision, reply, effects);
                 return;
@@ -88,7 +89,7 @@ impl Groups {
         }
         let id = sync.group.clone();
         if let Some((partition, live)) = self.consumer(&id) {
-            let (decision, synced) = live.group.sync_classic(&self.context(now), &sync);
+            let (decision, synced) = live.group.sync_classic(&self.context(now, &self.settings(&id)), &sync);
             let reply = Some((caller, Reply::Synced(synced)));
             self.propose(now, partition, &id, Vec::new(), decision, reply, effects);
             return;
@@ -142,7 +143,7 @@ impl Groups {
         }
         if let Some((partition, live)) = self.consumer(&leave.group) {
             let (members, gone) = live.group.leave_classic(&leave);
-            let decision = live.group.fence(&self.context(now), &gone);
+            let decision = live.group.fence(&self.context(now, &self.settings(&leave.group)), &gone);
             let reply = Some((caller, Reply::Left(Left { error: ErrorCode::None, members })));
             self.propose(now, partition, &leave.group, Vec::new(), decision, reply, effects);
             return;

@@ -197,7 +197,8 @@ impl Groups {
             self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
                 Kind::Classic(group) => group.loaded(turn),
                 Kind::Consumer(live) => {
-                    let cx = Context { now, settings: &turn.config.consumer, topics: &*topics };
+                    let settings = turn.config.consumer.with(topics.options(turn.id));
+                    let cx = Context { now, settings: &settings, topics: &*topics };
                     let alarms = live.group.alarms_when_loaded(&cx);
                     live.set_alarms(turn.now, &alarms, &mut turn.effects.timers);
                 }

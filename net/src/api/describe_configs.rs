@@ -23,6 +23,7 @@ use crate::wire::{
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const GROUP: i8 = 32;
 
 pub(super) fn answer(
     api: &Rc<Api>,
@@ -95,9 +96,18 @@ fn find(
             ErrorCode::InvalidRequest,
             format!("This is broker {}, and the options of broker {name} were asked for.", broker.node),
         )),
+        GROUP if name.is_empty() => {
+            Err(Refusal::new(ErrorCode::InvalidRequest, "Group name must not be empty."))
+        }
+        GROUP => {
+            let set = image.overrides(&ConfigResource::Group(name.to_owned()));
+            Ok(options::of_group(image, broker, set))
+        }
         other => Err(Refusal::new(
             ErrorCode::InvalidRequest,
-            format!("Resources of type {other} have no options here; topics (2) and brokers (4) have."),
+            format!(
+                "Resources of type {other} have no options here; topics (2), brokers (4) and groups (32) have."
+            ),
         )),
     }
 }

@@ -2,7 +2,7 @@
 //! what CreateTopics tells of a new topic. Pure.
 
 use engine::{
-    config::{BROKER_KEYS, Described, Layers, Overrides, TOPIC_KEYS},
+    config::{BROKER_KEYS, Described, GROUP_KEYS, Layers, Overrides, TOPIC_KEYS},
     controller::{ConfigResource, Image},
 };
 
@@ -19,6 +19,13 @@ pub(super) fn of_topic(image: &Image, broker: &Broker, topic: &Overrides) -> Vec
 pub(super) fn of_broker(image: &Image, broker: &Broker) -> Vec<Described> {
     with_layers(image, broker, &Overrides::new(), |layers| {
         BROKER_KEYS.iter().filter_map(|key| layers.describe_broker(key.name)).collect()
+    })
+}
+
+/// Every option of a group, whether there is one or not.
+pub(super) fn of_group(image: &Image, broker: &Broker, group: &Overrides) -> Vec<Described> {
+    with_layers(image, broker, &Overrides::new(), |layers| {
+        GROUP_KEYS.iter().filter_map(|known| layers.describe_group(known.key.name, group)).collect()
     })
 }
 

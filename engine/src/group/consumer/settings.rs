@@ -1,6 +1,9 @@
 //! The options of consumer groups: the broker's, and of one group where its own say otherwise. Plain data.
 
+use std::borrow::Cow;
+
 use super::assignor::Assignor;
+use crate::config::GroupOptions;
 
 /// `group.consumer.migration.policy`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,26 @@ pub struct Settings {
     pub migration: MigrationPolicy,
     /// `group.max.size`: a group that would be larger stays a consumer group.
     pub classic_size_max: usize,
+}
+
+impl Settings {
+    /// With what was set on one group.
+    pub fn with(&self, own: GroupOptions) -> Cow<'_, Settings> {
+        if own == GroupOptions::default() {
+            return Cow::Borrowed(self);
+        }
+        let mut settings = self.clone();
+        if let Some(ms) = own.session_timeout_ms {
+            settings.session_timeout_ms = ms;
+        }
+        if let Some(ms) = own.heartbeat_interval_ms {
+            settings.heartbeat_interval_ms = i32::try_from(ms).unwrap_or(i32::MAX);
+        }
+        if let Some(ms) = own.assignment_interval_ms {
+            settings.assignment_interval_ms = i64::try_from(ms).unwrap_or(i64::MAX);
+        }
+        Cow::Owned(settings)
+    }
 }
 
 impl Default for Settings {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::base::TopicId;
+use crate::config::GroupOptions;
 
 pub trait Topics: Debug {
     /// Changes whenever a topic or a partition comes or goes; it may change more often.
@@ -13,6 +14,11 @@ pub trait Topics: Debug {
     fn by_name(&self, name: &str) -> Option<(TopicId, i32)>;
     fn name(&self, id: TopicId) -> Option<Arc<str>>;
     fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>));
+
+    /// What was set on this group.
+    fn options(&self, _group: &str) -> GroupOptions {
+        GroupOptions::default()
+    }
 }
 
 /// None at all: before the first image.

@@ -54,7 +54,7 @@ impl Shard {
             return;
         }
         self.coordinator.seen = Some(self.image.offset());
-        self.coordinator.groups.see(Arc::new(ImageTopics(self.image.clone())));
+        self.coordinator.groups.see(Arc::new(ImageTopics::new(self.image.clone())));
         let topic = self.image.topic(OFFSETS_TOPIC).cloned();
         let core = self.config.core;
         let mut here = Vec::new();

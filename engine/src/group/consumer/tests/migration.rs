@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::base::CoreId;
+use crate::config::GroupOptions;
 use crate::group::Groups;
 use crate::group::config::GroupConfig;
 use crate::group::effects::Effects;
@@ -234,6 +235,41 @@ fn a_new_member_that_is_silent_makes_it_classic_again_too() {
     }
     assert_eq!(all.kind(), "classic");
     all.loaded_is_the_same();
+}
+
+#[test]
+fn a_groups_own_options_win_over_the_brokers() {
+    #[derive(Debug)]
+    struct WithOptions(FakeTopics);
+    impl Topics for WithOptions {
+        fn version(&self) -> i64 {
+            self.0.version()
+        }
+        fn by_name(&self, name: &str) -> Option<(TopicId, i32)> {
+            self.0.by_name(name)
+        }
+        fn name(&self, id: TopicId) -> Option<Arc<str>> {
+            self.0.name(id)
+        }
+        fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>)) {
+            self.0.each_name(visit);
+        }
+        fn options(&self, group: &str) -> GroupOptions {
+            assert_eq!(group, GROUP);
+            GroupOptions {
+                session_timeout_ms: Some(7_000),
+                heartbeat_interval_ms: Some(700),
+                assignment_interval_ms: None,
+            }
+        }
+    }
+    let mut all = Coordinator::new(MigrationPolicy::Bidirectional);
+    all.groups.see(Arc::new(WithOptions(topics())));
+    assert_eq!(all.beat(join("new", &["foo"])).unwrap().heartbeat_interval_ms, 700);
+    all.pass(6_999);
+    assert_eq!(all.groups.group(GROUP).unwrap().kind.state(), "Stable");
+    all.pass(1);
+    assert_eq!(all.groups.group(GROUP).unwrap().kind.state(), "Empty");
 }
 
 #[test]
