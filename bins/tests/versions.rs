@@ -1,6 +1,8 @@
 //! Every version that the broker tells of is answered in that version, end to end.
 
 mod broker;
+#[path = "versions/consumer_groups.rs"]
+mod consumer_groups;
 #[path = "versions/groups.rs"]
 mod groups;
 
@@ -128,6 +130,7 @@ fn every_version_that_is_told_of_is_served() {
         assert_eq!(response.topics[0].topic_id, id_from(version, 10));
     });
     groups::ask_all(&mut asked, &broker, id);
+    consumer_groups::ask_all(&mut asked, &broker);
     let software = |version| {
         let name = if version >= 3 { "test" } else { "" };
         ApiVersionsRequest { client_software_name: name.into(), client_software_version: name.into() }

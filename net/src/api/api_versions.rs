@@ -2,14 +2,16 @@
 //! serves from.
 //!
 //! A version that is not served is answered in version 0 with UNSUPPORTED_VERSION and the ranges, so that a newer client
-//! can come down. No feature is finalized yet; versions 0–3 would leave out features whose minimum is 0.
+//! can come down. Versions 0–3 leave out supported features whose minimum is 0.
 
 use engine::error::ErrorCode;
 
 use super::SERVED;
 use crate::wire::{
     Text,
-    api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse},
+    api_versions::{
+        ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+    },
 };
 
 pub(super) fn answer(request: &ApiVersionsRequest, version: i16) -> ApiVersionsResponse {
@@ -18,7 +20,39 @@ pub(super) fn answer(request: &ApiVersionsRequest, version: i16) -> ApiVersionsR
     if version >= 3 && !names.into_iter().all(is_label) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
-    ApiVersionsResponse { api_keys: ranges(), ..Default::default() }
+    let supported = FEATURES.iter().filter(|feature| version >= 4 || feature.min_version > 0);
+    ApiVersionsResponse {
+        api_keys: ranges(),
+        supported_features: supported.map(Feature::supported).collect(),
+        finalized_features_epoch: FINALIZED_EPOCH,
+        finalized_features: FEATURES.iter().map(Feature::finalized).collect(),
+        ..Default::default()
+    }
+}
+
+/// What is finalized is part of the software: it changes with it alone.
+const FINALIZED_EPOCH: i64 = 0;
+
+struct Feature {
+    name: &'static str,
+    min_version: i16,
+    /// The highest that is supported, and finalized.
+    version: i16,
+}
+
+/// `group.version` 1: the protocol of KIP-848.
+const FEATURES: &[Feature] = &[Feature { name: "group.version", min_version: 0, version: 1 }];
+
+impl Feature {
+    fn supported(&self) -> SupportedFeatureKey {
+        let name = Text::from_static(self.name);
+        SupportedFeatureKey { name, min_version: self.min_version, max_version: self.version }
+    }
+
+    fn finalized(&self) -> FinalizedFeatureKey {
+        let name = Text::from_static(self.name);
+        FinalizedFeatureKey { name, max_version_level: self.version, min_version_level: self.version }
+    }
 }
 
 /// For a version that is not served; to be encoded in version 0.
@@ -49,6 +83,7 @@ fn is_label(name: &Text) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ApiKey;
 
     fn request(name: &str) -> ApiVersionsRequest {
         ApiVersionsRequest { client_software_name: name.into(), client_software_version: "2.14.0".into() }
@@ -77,5 +112,15 @@ mod tests {
         let response = unsupported();
         assert_eq!(response.error_code, 35);
         assert!(response.api_keys.iter().any(|range| range.api_key == 18 && range.max_version == 4));
+    }
+
+    #[test]
+    fn the_new_group_protocol_is_told_with_its_feature() {
+        let response = answer(&request("librdkafka"), 4);
+        assert!(response.api_keys.iter().any(|range| range.api_key == ApiKey::ConsumerGroupHeartbeat.code()));
+        let finalized = &response.finalized_features[0];
+        assert_eq!((&*finalized.name, finalized.max_version_level), ("group.version", 1));
+        assert_eq!(response.supported_features.len(), 1);
+        assert!(answer(&request("librdkafka"), 3).supported_features.is_empty());
     }
 }

@@ -3,6 +3,8 @@
 
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -100,6 +102,8 @@ const SERVED: &[ApiKey] = &[
     ApiKey::DescribeProducers,
     ApiKey::ListConfigResources,
     ApiKey::DescribeTopicPartitions,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
 ];
 
 /// Read, write, create, delete, alter, describe, describe and alter configs: all that a topic has (KIP-430), one bit each by its
@@ -204,6 +208,14 @@ impl Api {
                 let client = groups::client(header.client_id.as_ref(), peer.ip());
                 later(join_group::handle(self.clone(), request, version, client), version, correlation)
             }),
+            ApiKey::ConsumerGroupHeartbeat => read(reader, version).map(|request| {
+                let client = groups::client(header.client_id.as_ref(), peer.ip());
+                let response = consumer_group_heartbeat::handle(self.clone(), request, version, client);
+                later(response, version, correlation)
+            }),
+            ApiKey::ConsumerGroupDescribe => read(reader, version).map(|request| {
+                later(consumer_group_describe::handle(self.clone(), request), version, correlation)
+            }),
             ApiKey::SyncGroup => read(reader, version).map(|request| {
                 later(sync_group::handle(self.clone(), request, version), version, correlation)
             }),
@@ -280,7 +292,6 @@ impl Api {
             ApiKey::DescribeCluster => read(reader, version).map(|request| {
                 ready(&describe_cluster::answer(&self.broker, &request), version, correlation)
             }),
-            _ => return Err(format!("{} is not served here", key.name())),
         };
         started.map_err(|error| format!("a malformed {} request of version {version}: {error}", key.name()))
     }

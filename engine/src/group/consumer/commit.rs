@@ -11,7 +11,7 @@ use crate::error::ErrorCode;
 const COMMIT_VERSION_MIN: i16 = 9;
 
 /// Which partitions of a commit count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committer<'a> {
     /// All: it comes with the member's epoch, or the group has no members.
     Current,
