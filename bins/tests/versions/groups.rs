@@ -50,8 +50,8 @@ pub fn ask_all(asked: &mut Asked, broker: &Broker, topic: TopicId) {
     });
     let joined = broker.ask(&join(GROUP.to_owned()), 3);
     let (member, generation) = (joined.member_id, joined.generation_id);
-    member_lives(asked, broker, &member.to_string(), generation);
-    commits(asked, broker, topic, &member.to_string(), generation);
+    member_lives(asked, broker, &member, generation);
+    commits(asked, broker, topic, &member, generation);
     admin_asks(asked, broker);
     let leave = |version| {
         let member_id = if version < 3 { "nobody" } else { "" };
