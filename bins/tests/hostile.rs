@@ -380,3 +380,42 @@ fn an_idle_connection_is_closed_after_its_time() {
     assert!(began.elapsed() >= Duration::from_millis(100));
     is_well(&broker);
 }
+
+#[test]
+fn readers_that_take_nothing_are_ended_when_their_answers_fill_the_memory_and_others_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &[]);
+    make_topic(&broker);
+    let value = vec![7; 900 << 10];
+    for _ in 0..8 {
+        let produced = broker.ask(&produce(&value, -1), 9);
+        assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
+    }
+    let mut pipelined = Vec::new();
+    for correlation in 0..200 {
+        pipelined.extend(frame(&fetch(correlation as i64 % 8, 0), 11, correlation));
+    }
+    let stalled: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = broker.connect();
+            stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+            let _ = stream.write_all(&pipelined);
+            stream
+        })
+        .collect();
+    // Long before a stalled frame would be reason enough.
+    let deadline = Instant::now() + PATIENCE / 2;
+    // The end shows when more is written than the broker's side takes: a reset. Nothing is read, which would count as taking.
+    let is_cut = |mut stream: &std::net::TcpStream| {
+        let sent = stream.write(&[0; 1]);
+        sent.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
+    };
+    while !stalled.iter().any(is_cut) {
+        assert!(Instant::now() < deadline, "nobody was ended");
+        let mut stream = broker.connect();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        // A pause: nothing was asked, so nothing comes.
+        let _ = stream.read(&mut [0; 1]);
+        is_well(&broker);
+    }
+}
