@@ -27,6 +27,12 @@ pub const WALK_BUDGET_PER_TURN: usize = 1 << 20;
 
 const _: () = assert!(WALK_WINDOW_BYTES <= WALK_BUDGET_PER_TURN);
 
+/// How often silent producers are looked for; Kafka's `producer.id.expiration.check.interval.ms`.
+pub const PRODUCER_CHECK_MS: u64 = 600_000;
+
+/// Batches of producers between two counts of the memory that producers take: what it may exceed its bound by.
+pub const PRODUCERS_UNCOUNTED_MAX: usize = 1024;
+
 /// The cleaner reads and writes in pieces of this size, one at a time per core.
 pub const CLEAN_IO_BYTES: usize = 1 << 20;
 

@@ -16,6 +16,7 @@ mod connections;
 mod control;
 mod deletion;
 mod entry_search;
+mod expiry;
 mod fetch;
 mod flush;
 pub mod group;
@@ -62,6 +63,7 @@ use command::{CallId, Command, Message, Reply};
 use commit::Commit;
 use control::Control;
 use deletion::Deletions;
+use expiry::Expiry;
 use fetch::Fetches;
 use group::Coordinator;
 use measure::Measures;
@@ -136,6 +138,7 @@ pub struct Shard {
     retentions: Retentions,
     retirements: Retirements,
     cleaner: Cleaner,
+    expiry: Expiry,
     control: Control,
     measures: Measures,
     coordinator: Coordinator,
@@ -248,6 +251,7 @@ impl Shard {
         self.group_commit();
         self.resume_stalled(now);
         self.group_commit();
+        self.expire_producers(now);
         self.clean(now);
         self.maintain(now);
         self.group_commit();
@@ -280,6 +284,7 @@ impl Shard {
             self.retirements.next_deadline(),
             self.coordinator.next_deadline(),
             self.cleaner.next_deadline(),
+            self.expiry.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -255,6 +255,9 @@ impl Shard {
         };
         let ahead = space_ahead(partition);
         let frame = self.commit.stage(slot, frame);
+        if header.has_producer_id() {
+            self.count_producers();
+        }
         if let Some(space) = ahead {
             self.prepare(slot, space);
         }

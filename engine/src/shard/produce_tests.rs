@@ -167,6 +167,59 @@ fn a_batch_that_expands_a_thousandfold_does_not_hold_up_others() {
     assert_eq!(answered, [902, 900, 901], "and batches of one partition keep their order");
 }
 
+/// A million of them would be the same at a hundred times the size: each writes one batch and goes.
+#[test]
+fn a_crowd_of_producers_stays_in_its_part_of_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = broker(&directory, &[]);
+    let send = |broker: &mut Broker, producer: i64, partition| {
+        let mut builder = BatchBuilder::new(Codec::None, 1 << 10).producer(
+            ProducerId(producer),
+            ProducerEpoch(0),
+            Sequence(0),
+        );
+        assert!(builder.push(RecordData { timestamp: Timestamp(NOW), ..RecordData::default() }));
+        let part = ProducePartition { partition: id(partition), records: builder.build().unwrap() };
+        let command = Command::Produce(Produce { acks: Acks::None, partitions: vec![part] });
+        let call = CallId { origin: CoreId(0), number: 1_000_000 + producer as u64 };
+        broker.shards[0].receive(broker.now, CoreId(0), Message::Command(call, command));
+    };
+    for producer in 0..12_000 {
+        send(&mut broker, producer, producer as i32 % 2);
+        if producer % 1000 == 999 {
+            broker.settle();
+        }
+    }
+    let shard = &broker.shards[0];
+    let bytes: usize = shard.table.iter().map(|partition| partition.producers.bytes()).sum();
+    let bytes_max = shard.config.budget.producers_bytes() as usize;
+    assert!(12_000 * 144 > bytes_max && bytes <= bytes_max + 1024 * 144, "{bytes} of {bytes_max}");
+    let partition = shard.table.get(shard.table.find(id(1)).unwrap()).unwrap();
+    assert!(partition.producers.last_offset(ProducerId(11_999)).is_some(), "those heard last are known");
+    assert!(partition.producers.last_offset(ProducerId(1)).is_none());
+}
+
+#[test]
+fn a_producer_that_was_silent_too_long_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = broker(&directory, &[]);
+    let mut send = |ms: i64, sequence| {
+        broker.now.mono_ns += ms as u64 * 1_000_000;
+        broker.now.wall.0 += ms;
+        broker.settle();
+        let mut builder = BatchBuilder::new(Codec::None, 1 << 10).producer(
+            ProducerId(7),
+            ProducerEpoch(0),
+            Sequence(sequence),
+        );
+        assert!(builder.push(RecordData { timestamp: broker.now.wall, ..RecordData::default() }));
+        produce(&mut broker, builder.build().unwrap()).error
+    };
+    assert_eq!(send(0, 0), ErrorCode::None);
+    assert_eq!(send(80_000_000, 5), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(send(7_000_000, 5), ErrorCode::None, "after a day any sequence begins");
+}
+
 #[test]
 fn sequences_are_judged_as_kafka_judges_them() {
     let directory = tempfile::tempdir().unwrap();

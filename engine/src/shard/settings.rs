@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::retention::RetentionCheck;
 use crate::{
     base::{CoreId, NodeId},
-    config::{CleanupPolicy, Durability, Layers, Overrides, TopicCompression, TopicConfig},
+    config::{
+        CleanupPolicy, Durability, Layers, Overrides, TopicCompression, TopicConfig, producer_expiration_ms,
+    },
     controller::{ConfigResource, Image},
     limits,
     log::{Compaction, Layout, Retention},
@@ -57,6 +59,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// What the remembered producers of all partitions may take.
+    pub fn producers_bytes(&self) -> u64 {
+        self.cache_bytes / 8
+    }
+
     /// Splits one core's memory. The journal holds at least twice the unflushed bytes (`extents` × extent ≥ 2 × ¼ memory).
     pub fn of(memory_bytes: u64, extents: usize) -> Budget {
         let unflushed = (memory_bytes / 4).max(limits::EXTENT_BYTES_MIN);
@@ -116,6 +123,8 @@ pub struct Settings {
     pub compression: TopicCompression,
     /// Set where the topic is compacted.
     pub compaction: Option<Compaction>,
+    /// `producer.id.expiration.ms`
+    pub producer_expiration_ms: i64,
 }
 
 impl Settings {
@@ -154,6 +163,7 @@ impl Settings {
             timestamp_after_ms_max: config.timestamp_after_ms_max,
             compression: config.compression,
             compaction: config.cleanup.compact.then(|| compaction(&config)),
+            producer_expiration_ms: producer_expiration_ms(&layers).unwrap_or(i64::MAX),
         }
     }
 
@@ -179,6 +189,7 @@ impl Settings {
             timestamp_after_ms_max: i64::MAX,
             compression: TopicCompression::Keep,
             compaction: None,
+            producer_expiration_ms: i64::MAX,
         }
     }
 }

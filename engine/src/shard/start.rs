@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Checkpoints, Commit, Control, Deletions, Fetches, OffsetJobs, Produces, Retentions, Retirements,
+    Checkpoints, Commit, Control, Deletions, Expiry, Fetches, OffsetJobs, Produces, Retentions, Retirements,
     Settings, Shard, ShardSeed, Table, Watches,
     cleaner::Cleaner,
     control::{METADATA_LOG, METADATA_TOPIC},
@@ -88,6 +88,7 @@ impl Shard {
             retentions: Retentions::default(),
             retirements: Retirements::default(),
             cleaner: Cleaner::new(secret_seed.rotate_left(17)),
+            expiry: Expiry::default(),
             control: Control::new(core),
             measures: Measures::default(),
             coordinator: Coordinator::new(&config.options, budget.groups_bytes),

@@ -38,6 +38,9 @@ pub(super) async fn handle(api: Rc<Api>, request: InitProducerIdRequest) -> Init
             ErrorCode::TransactionalIdAuthorizationFailed
         });
     }
+    if !names_both_or_neither(&request) {
+        return failed(ErrorCode::InvalidRequest);
+    }
     let at_hand = api.producer_ids.borrow_mut().take();
     let id = match at_hand {
         Some(id) => id,
@@ -56,6 +59,11 @@ pub(super) async fn handle(api: Rc<Api>, request: InitProducerIdRequest) -> Init
     InitProducerIdResponse { producer_id: id.0, producer_epoch: 0, ..Default::default() }
 }
 
+/// An id comes with its epoch (KIP-360).
+fn names_both_or_neither(request: &InitProducerIdRequest) -> bool {
+    (request.producer_id == -1) == (request.producer_epoch == -1)
+}
+
 fn failed(error: ErrorCode) -> InitProducerIdResponse {
     InitProducerIdResponse {
         error_code: error.code(),
@@ -68,6 +76,16 @@ fn failed(error: ErrorCode) -> InitProducerIdResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_without_its_epoch_is_refused() {
+        for (producer_id, producer_epoch, accepted) in
+            [(-1, -1, true), (5, 0, true), (5, -1, false), (-1, 0, false)]
+        {
+            let request = InitProducerIdRequest { producer_id, producer_epoch, ..Default::default() };
+            assert_eq!(names_both_or_neither(&request), accepted);
+        }
+    }
 
     #[test]
     fn a_block_gives_each_of_its_ids_once() {
