@@ -5,11 +5,11 @@ use engine::{
     config::Durability,
     controller::Outcome,
     error::ErrorCode,
-    shard::command::{Acks, CallId, Fetched, OffsetAnswer, OffsetSpec, Produced, Reply},
+    shard::command::{Acks, CallId, Fetched, OffsetAnswer, OffsetSpec, Produced, RecordsDeleted, Reply},
 };
 
 use super::{
-    checkers::{Promise, Verdict, acknowledged, durable, failure, offsets, stale},
+    checkers::{Promise, Verdict, acknowledged, durable, failure, offsets, stale, starts},
     clients::Asked,
     model::{Existence, Fate, SentNumber},
     world::World,
@@ -33,16 +33,22 @@ impl World {
             }
             (Asked::Fetch { partitions }, Reply::Fetched(answers)) if partitions.len() == answers.len() => {
                 let mut anything = false;
-                for ((id, offset), answer) in partitions.into_iter().zip(answers) {
-                    self.fetched(client, id, offset, &answer, anything)?;
+                for ((id, offset, floor), answer) in partitions.into_iter().zip(answers) {
+                    self.fetched(client, id, (offset, floor), &answer, anything)?;
                     anything |= !answer.records.is_empty();
                 }
                 Ok(())
             }
-            (Asked::Offsets { partition, spec, durable }, Reply::OffsetsListed(answers)) => {
+            (Asked::Offsets { partition, spec, floor, durable }, Reply::OffsetsListed(answers)) => {
                 match answers.first() {
-                    Some(answer) => self.listed(partition, spec, durable, answer),
+                    Some(answer) => self.listed(partition, spec, (floor, durable), answer),
                     None => Promise::Answers.broken("ListOffsets is answered with nothing"),
+                }
+            }
+            (Asked::Deletion { partition, before, durable }, Reply::RecordsDeleted(answers)) => {
+                match answers.first() {
+                    Some(answer) => self.deleted(partition, before, durable, answer),
+                    None => Promise::Answers.broken("DeleteRecords is answered with nothing"),
                 }
             }
             (Asked::Watch, Reply::Watched) => Ok(()),
@@ -141,7 +147,7 @@ impl World {
         &mut self,
         client: usize,
         id: TopicPartition,
-        asked: Offset,
+        (asked, floor): (Offset, Offset),
         answer: &Fetched,
         anything: bool,
     ) -> Verdict {
@@ -152,11 +158,16 @@ impl World {
             ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => return Ok(()),
             // The batch that the client saw being written may still wait for its place.
             ErrorCode::OffsetOutOfRange if asked > partition.durable => return Ok(()),
+            ErrorCode::OffsetOutOfRange if asked < partition.starts.durable => {
+                self.clients.clients[client].positions.remove(&id);
+                return Ok(());
+            }
             other => {
                 return Promise::Answers
                     .broken(format!("{id:?}: a fetch at {asked} is refused with {other}"));
             }
         }
+        starts::fetched(&self.model, id, asked, floor, answer)?;
         durable::visible(&self.model, id, answer.high_watermark)?;
         let bytes = answer.records.concat();
         let nothing = bytes.is_empty() && asked < answer.high_watermark && !anything;
@@ -177,7 +188,38 @@ impl World {
         Ok(())
     }
 
-    fn listed(&self, id: TopicPartition, spec: OffsetSpec, known: Offset, answer: &OffsetAnswer) -> Verdict {
+    fn deleted(
+        &mut self,
+        id: TopicPartition,
+        before: Option<Offset>,
+        durable: Offset,
+        answer: &RecordsDeleted,
+    ) -> Verdict {
+        match answer.error {
+            ErrorCode::None => {}
+            ErrorCode::KafkaStorageError => return failure::storage_error("DeleteRecords", self.faults),
+            ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => return Ok(()),
+            other => {
+                return Promise::Answers.broken(format!(
+                    "{id:?}: to delete up to {before:?} is refused with {other}, and the end was {durable}"
+                ));
+            }
+        }
+        starts::told(&self.model, id, before, answer)?;
+        if let Some(partition) = self.model.partitions.get_mut(&id) {
+            partition.starts.told = partition.starts.told.max(answer.low_watermark);
+        }
+        Ok(())
+    }
+
+    /// `floor` and `known`: where the partition was known to begin and to reach when it was asked.
+    fn listed(
+        &self,
+        id: TopicPartition,
+        spec: OffsetSpec,
+        (floor, known): (Offset, Offset),
+        answer: &OffsetAnswer,
+    ) -> Verdict {
         let Some(partition) = self.model.partitions.get(&id) else { return Ok(()) };
         match answer.error {
             ErrorCode::None => {}
@@ -187,26 +229,37 @@ impl World {
         }
         let wrong =
             |why: String| Promise::Answers.broken(format!("{id:?}: {spec:?} is answered {answer:?}: {why}"));
-        let first_from = |time: Timestamp, below: Offset| {
-            let batches = partition.batches.range(..below);
+        let durable_start = partition.starts.durable;
+        let first_from = |time: Timestamp, start: Offset, below: Offset| {
+            let batches = partition.batches.range(..below).filter(|(_, placed)| placed.next > start);
             batches
                 .filter_map(|(base, placed)| {
                     let sent = &self.model.sent[placed.sent];
-                    let skip = (time.0 - sent.time).max(0);
+                    let skip = (time.0 - sent.time).max(start.0 - base.0).max(0);
                     (skip < sent.records).then(|| (base.plus(skip), Timestamp(sent.time + skip)))
                 })
                 .next()
         };
         match spec {
-            OffsetSpec::Earliest if answer.offset != Offset(0) => wrong("the log begins at 0".into()),
+            OffsetSpec::Earliest if answer.offset < floor || answer.offset > durable_start => {
+                wrong(format!("the log began at {floor}, and begins at {durable_start}"))
+            }
             OffsetSpec::Latest if answer.offset < known => wrong(format!("it held {known} before")),
             OffsetSpec::Latest => durable::visible(&self.model, id, answer.offset),
-            OffsetSpec::At(time) if answer.offset.0 < 0 => match first_from(time, known) {
+            OffsetSpec::At(time) if answer.offset.0 < 0 => match first_from(time, durable_start, known) {
                 Some(found) => wrong(format!("{found:?} is there")),
                 None => Ok(()),
             },
-            OffsetSpec::At(time) => match first_from(time, partition.built) {
-                Some(found) if found == (answer.offset, answer.timestamp) => Ok(()),
+            OffsetSpec::At(time) => match first_from(time, answer.offset, partition.built) {
+                // Nothing before it either, but for what was deleted meanwhile.
+                Some(found)
+                    if found == (answer.offset, answer.timestamp)
+                        && answer.offset >= floor
+                        && first_from(time, durable_start, partition.built)
+                            .is_none_or(|first| first.0 >= answer.offset) =>
+                {
+                    Ok(())
+                }
                 other => wrong(format!("the first record at or after the time is {other:?}")),
             },
             _ => Ok(()),

@@ -4,9 +4,9 @@
 //! 1 prefix      `acknowledged-before-the-sync`, `dsync-removed`, `commits-out-of-order`
 //! 2 recycle     `extent-recycled-before-the-checkpoint`, `segment-sync-dropped`, `segment-write-reported-early`
 //! 3 redo        `torn-group-accepted`, `stale-incarnation-accepted`
-//! 4 truncation  no code yet: nothing truncates a log or moves its start
+//! 4 log start   `log-start-told-early`, `log-start-lost`, `segment-gone-before-the-log-start`; truncation: no code yet
 //! 5 tail block  `tail-image-dropped`, `block-in-flight-twice`
-//! 6 below the recovery point: no code yet: no compaction, no retention, no live moves
+//! 6 below the recovery point: `segment-gone-above-the-recovery-point`; no code yet: no compaction, no live moves
 //! 7 start       `one-journal-not-read`, `late-writes-after-the-lock`, `start-acts-on-unsynced-journals`
 //! 8 failure     `failed-journal-write-hidden`, `failed-sync-hidden`, `failed-segment-write-hidden`, `damage-cut-silently`
 //! 9 space       `allocation-skipped`
@@ -72,6 +72,10 @@ canaries! {
     FailedSegmentWriteHidden "failed-segment-write-hidden" breaks SegmentsWellFormed,
     AllocationSkipped "allocation-skipped" breaks DeviceRules,
     DeletionLeavesFiles "deletion-leaves-files" breaks SegmentsWellFormed,
+    LogStartToldEarly "log-start-told-early" breaks LogStartKept,
+    LogStartLost "log-start-lost" breaks LogStartKept,
+    SegmentGoneBeforeTheLogStart "segment-gone-before-the-log-start" breaks SegmentsGoInTime,
+    SegmentGoneAboveTheRecoveryPoint "segment-gone-above-the-recovery-point" breaks SegmentsGoInTime,
     WholeTailCut "whole-tail-cut" breaks RecoveredEqualsLive,
     StartRaisesNoEpoch "start-raises-no-epoch" breaks MetadataKept,
     BatchLeftOutOfAFetch "batch-left-out-of-a-fetch" breaks OffsetsDense,
@@ -143,6 +147,8 @@ impl Mutator {
             _ => "",
         };
         let is_journal = group.is_some();
+        let moves_start = group
+            .is_some_and(|group| group.frames.iter().any(|(frame, _)| frame.kind == FrameKind::LogStart));
         let is_segment = file.ends_with(".log");
         let is_checkpoint = file.contains("/checkpoint-");
         match (canary, op) {
@@ -151,12 +157,23 @@ impl Mutator {
             (Canary::DsyncRemoved, Op::Write { file, position, data, path, class, .. }) if is_journal => {
                 Treatment::Perform(Op::Write { file, position, data, path, sync: Sync::Later, class })
             }
-            (Canary::RecycledBeforeTheCheckpoint, _) if is_checkpoint => Treatment::Pretend,
+            (Canary::LogStartToldEarly | Canary::SegmentGoneBeforeTheLogStart, op) if moves_start => {
+                Treatment::Early(op)
+            }
+            (Canary::RecycledBeforeTheCheckpoint | Canary::SegmentGoneAboveTheRecoveryPoint, _)
+                if is_checkpoint =>
+            {
+                Treatment::Pretend
+            }
+            (Canary::LogStartLost, Op::Write { file, position, data, path, sync, class }) if moves_start => {
+                let data = without(FrameKind::LogStart, &data, group);
+                Treatment::Perform(Op::Write { file, position, data, path, sync, class })
+            }
             (Canary::SegmentSyncDropped, Op::SyncFilesystem) => Treatment::Pretend,
             (Canary::TailImageDropped, Op::Write { file, position, data, path, sync, class })
                 if is_journal =>
             {
-                let data = without_images(&data, group);
+                let data = without(FrameKind::TailImage, &data, group);
                 Treatment::Perform(Op::Write { file, position, data, path, sync, class })
             }
             (Canary::BlockInFlightTwice, op) if is_segment => Treatment::Twice(op),
@@ -228,13 +245,13 @@ impl Mutator {
     }
 }
 
-/// The same group, its images addressed to a topic that does not exist.
-fn without_images(data: &Bytes, group: Option<&Group>) -> Bytes {
+/// The same group, its frames of one kind addressed to a topic that does not exist.
+fn without(kind: FrameKind, data: &Bytes, group: Option<&Group>) -> Bytes {
     let Some(group) = group else { return data.clone() };
     let mut copy = AlignedBuf::padded_copy(data);
     let bytes = &mut copy.as_mut_slice()[group.offset..];
     for (number, (frame, _)) in group.frames.iter().enumerate() {
-        if frame.kind == FrameKind::TailImage {
+        if frame.kind == kind {
             let mut frame = *frame;
             frame.partition.topic = TopicId([0xee; 16]);
             frame

@@ -13,13 +13,13 @@ use engine::{
     controller::{DoomedTopic, GrownTopic, Instruction, Mode, NewTopic},
     record::{BatchBuilder, Codec, RecordData},
     shard::command::{
-        Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
-        ProducePartition, Watch,
+        Acks, CallId, Command, DeleteBefore, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec,
+        Produce, ProducePartition, RecordsDeletion, Watch,
     },
 };
 
 use super::{
-    model::{Existence, Fate, Sent, SentNumber},
+    model::{Existence, Fate, Forgets, Sent, SentNumber},
     plan::{MICROSECOND, MILLISECOND, Plan},
     world::{Event, World},
 };
@@ -67,13 +67,21 @@ pub enum Asked {
         acks: Acks,
         batches: Vec<SentNumber>,
     },
+    /// Each with the offset asked for, and where the partition was known to begin then.
     Fetch {
-        partitions: Vec<(TopicPartition, Offset)>,
+        partitions: Vec<(TopicPartition, Offset, Offset)>,
     },
-    /// `durable`: where the partition was known to reach when it was asked.
+    /// `floor` and `durable`: where the partition was known to begin and to reach when it was asked.
     Offsets {
         partition: TopicPartition,
         spec: OffsetSpec,
+        floor: Offset,
+        durable: Offset,
+    },
+    /// `before`: none is the high watermark. `durable`: where the partition was known to reach.
+    Deletion {
+        partition: TopicPartition,
+        before: Option<Offset>,
         durable: Offset,
     },
     Watch,
@@ -320,6 +328,7 @@ impl World {
         match self.random.u8(0..10) {
             0 | 1 => self.ask_offsets(number),
             2 => self.watch(number),
+            3 if self.random.bool() => self.delete_records(number),
             _ => self.fetch(number),
         }
     }
@@ -329,15 +338,19 @@ impl World {
         let Some((owner, partitions)) = self.some_partitions(count) else { return };
         let mut asked = Vec::new();
         for id in partitions {
-            let built = self.model.partitions.get(&id).map_or(Offset(0), |partition| partition.built);
+            let model = self.model.partitions.get(&id);
+            let built = model.map_or(Offset(0), |partition| partition.built);
+            let (floor, start) =
+                model.map_or((Offset(0), Offset(0)), |one| (one.starts.told, one.starts.built));
             let position = self.clients.clients[number].positions.get(&id).copied();
             let offset = match (self.random.u8(0..4), position) {
-                (0, _) | (_, None) => Offset(self.random.i64(0..=built.0)),
+                (0, _) => Offset(self.random.i64(0..=built.0)),
+                (_, None) => Offset(self.random.i64(start.0..=built.0)),
                 (_, Some(position)) => position,
             };
-            asked.push((id, offset));
+            asked.push((id, offset, floor));
         }
-        let part = |&(partition, offset)| FetchPartition {
+        let part = |&(partition, offset, _)| FetchPartition {
             partition,
             offset,
             bytes_max: [1, 3000, 20_000][(offset.0 % 3) as usize],
@@ -359,13 +372,32 @@ impl World {
     fn ask_offsets(&mut self, number: usize) {
         let Some((owner, partitions)) = self.some_partitions(1) else { return };
         let Some(&partition) = partitions.first() else { return };
-        let durable = self.model.partitions.get(&partition).map_or(Offset(0), |one| one.durable);
+        let model = self.model.partitions.get(&partition);
+        let (floor, durable) = model.map_or((Offset(0), Offset(0)), |one| (one.starts.told, one.durable));
         let time = Timestamp(self.now().wall.0 - self.random.i64(-10..60));
         let specs = [OffsetSpec::Earliest, OffsetSpec::Latest, OffsetSpec::At(time), OffsetSpec::At(time)];
         let spec = specs[self.random.usize(0..specs.len())];
         let query = OffsetQuery { partition, spec, leader_epoch: None };
-        let asked = Asked::Offsets { partition, spec, durable };
+        let asked = Asked::Offsets { partition, spec, floor, durable };
         self.ask(number, owner, asked, Command::ListOffsets(vec![query]));
+    }
+
+    fn delete_records(&mut self, number: usize) {
+        let Some((owner, partitions)) = self.some_partitions(1) else { return };
+        let Some(&partition) = partitions.first() else { return };
+        let Some(model) = self.model.partitions.get_mut(&partition) else { return };
+        let durable = model.durable;
+        let before = (self.random.u8(0..4) > 0).then(|| Offset(self.random.i64(0..=durable.0)));
+        match before {
+            Some(before) => drop(model.starts.asked.insert(before)),
+            None => model.starts.asked_all = true,
+        }
+        let deletion = RecordsDeletion {
+            partition,
+            before: before.map_or(DeleteBefore::HighWatermark, DeleteBefore::Offset),
+        };
+        let asked = Asked::Deletion { partition, before, durable };
+        self.ask(number, owner, asked, Command::DeleteRecords(vec![deletion]));
     }
 
     fn administer(&mut self, number: usize) {
@@ -404,10 +436,23 @@ impl World {
         let id = TopicId(id);
         let partitions = self.random.i32(1..=self.plan.partitions_max);
         let durability = if self.random.u8(0..4) == 0 { Durability::Async } else { Durability::Sync };
-        self.model.want_topic(id, name, partitions, durability);
+        let forgets = match self.random.u8(0..4) {
+            0 => Forgets::AfterMs(self.random.i64(1..30)),
+            1 => Forgets::BeyondBytes(self.random.usize(1..4) * self.plan.segment_bytes as usize),
+            _ => Forgets::Nothing,
+        };
+        self.model.want_topic(id, name, partitions, durability, forgets);
         let set = |key: &str, value: String| (key.to_owned(), Some(value));
         let durability = if durability == Durability::Sync { "sync" } else { "async" };
+        let (ms, bytes) = match forgets {
+            Forgets::Nothing => (-1, -1),
+            Forgets::AfterMs(ms) => (ms, -1),
+            Forgets::BeyondBytes(bytes) => (-1, bytes as i64),
+        };
         let configs = vec![
+            set("retention.ms", ms.to_string()),
+            set("retention.bytes", bytes.to_string()),
+            set("file.delete.delay.ms", self.random.u8(0..4).to_string()),
             set("durability", durability.to_owned()),
             set("segment.bytes", self.plan.segment_bytes.to_string()),
             set("index.interval.bytes", self.plan.index_interval_bytes.to_string()),

@@ -67,6 +67,15 @@ pub fn parse(extent: &ExtentHeader, position: u64, offset: usize, data: &Bytes) 
     Some(Group { extent: *extent, position, offset, header, frames })
 }
 
+/// What the disk holds once a group is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Held {
+    /// A partition's batches up to here.
+    End(TopicPartition, Offset),
+    /// A move of its log start.
+    Start(TopicPartition, Offset),
+}
+
 /// The groups of one core that the disk has not promised yet, in sequence order.
 #[derive(Debug, Default)]
 pub struct GroupsInFlight {
@@ -78,23 +87,23 @@ struct GroupInFlight {
     ticket: Ticket,
     /// Whom the shard shall hear of.
     op: OpId,
-    batches: Vec<(TopicPartition, Offset)>,
+    held: Vec<Held>,
     is_done: bool,
 }
 
 impl GroupsInFlight {
-    pub fn push(&mut self, ticket: Ticket, op: OpId, batches: Vec<(TopicPartition, Offset)>) {
-        self.groups.push_back(GroupInFlight { ticket, op, batches, is_done: false });
+    pub fn push(&mut self, ticket: Ticket, op: OpId, held: Vec<Held>) {
+        self.groups.push_back(GroupInFlight { ticket, op, held, is_done: false });
     }
 
-    /// Groups may be done in any order; what the disk holds is a prefix. Gives out the batches that came to it.
-    pub fn done(&mut self, ticket: Ticket) -> Vec<(TopicPartition, Offset)> {
+    /// Groups may be done in any order; what the disk holds is a prefix. Gives out what came to it.
+    pub fn done(&mut self, ticket: Ticket) -> Vec<Held> {
         if let Some(group) = self.groups.iter_mut().find(|group| group.ticket == ticket) {
             group.is_done = true;
         }
         let mut held = Vec::new();
         while let Some(group) = self.groups.pop_front_if(|group| group.is_done) {
-            held.extend(group.batches);
+            held.extend(group.held);
         }
         held
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use engine::{
     base::{Offset, PartitionIndex, TopicId, TopicPartition},
     config::Durability,
+    log::{Log, names},
     record::BatchHeader,
 };
 
@@ -59,6 +60,32 @@ pub struct PartitionModel {
     pub durable: Offset,
     /// Of the last start.
     pub leader_epoch: i32,
+    pub starts: Starts,
+    /// Segments that the newest durable checkpoint has sealed: where each begins and ends.
+    pub sealed: BTreeMap<Offset, Offset>,
+}
+
+/// A partition's log start, as far as it has come, and who may move it.
+#[derive(Clone, Debug, Default)]
+pub struct Starts {
+    /// Handed to the journal.
+    pub built: Offset,
+    /// In stable storage, as the disk says.
+    pub durable: Offset,
+    /// Told to a client.
+    pub told: Offset,
+    /// Asked for by DeleteRecords.
+    pub asked: BTreeSet<Offset>,
+    /// Likewise: whatever is readable when the request arrives.
+    pub asked_all: bool,
+}
+
+/// What makes a topic forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgets {
+    Nothing,
+    AfterMs(i64),
+    BeyondBytes(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +105,7 @@ pub struct TopicModel {
     /// So many partitions were asked for, and not answered.
     pub growing: Option<i32>,
     pub durability: Durability,
+    pub forgets: Forgets,
     pub existence: Existence,
 }
 
@@ -95,9 +123,16 @@ fn content(bytes: &[u8]) -> Option<(u32, usize)> {
 }
 
 impl Model {
-    pub fn want_topic(&mut self, id: TopicId, name: &str, partitions: i32, durability: Durability) {
-        let existence = Existence::Wanted;
-        let topic = TopicModel { name: name.into(), partitions, growing: None, durability, existence };
+    pub fn want_topic(
+        &mut self,
+        id: TopicId,
+        name: &str,
+        partitions: i32,
+        durability: Durability,
+        forgets: Forgets,
+    ) {
+        let (name, existence) = (name.into(), Existence::Wanted);
+        let topic = TopicModel { name, partitions, growing: None, durability, forgets, existence };
         self.topics.insert(id, topic);
         self.want_partitions(id, 0..partitions, durability);
     }
@@ -125,6 +160,8 @@ impl Model {
                 built: Offset(0),
                 durable: Offset(0),
                 leader_epoch: -1,
+                starts: Starts::default(),
+                sealed: BTreeMap::new(),
             };
             self.partitions.insert(TopicPartition { topic, partition }, model);
         }
@@ -164,12 +201,39 @@ impl Model {
         }
     }
 
-    /// A start found the partition to end here: what lay behind never was.
-    pub fn recovered(&mut self, id: TopicPartition, end: Offset) {
-        if let Some(partition) = self.partitions.get_mut(&id) {
-            partition.batches.split_off(&end);
-            (partition.built, partition.durable) = (end, end);
+    /// The disk holds this move of the log start.
+    pub fn hold_start(&mut self, partition: TopicPartition, start: Offset) {
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.starts.durable = partition.starts.durable.max(start);
         }
+    }
+
+    /// The disk holds a checkpoint with this log.
+    pub fn checkpointed(&mut self, partition: TopicPartition, log: &Log) {
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            let sealed = log.segment_ends().filter(|(segment, _)| segment.base < log.active().base);
+            partition.sealed = sealed.map(|(segment, end)| (segment.base, end)).collect();
+        }
+    }
+
+    /// A start found this log: what lay behind it never was.
+    pub fn recovered(&mut self, id: TopicPartition, log: &Log) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.batches.split_off(&log.next());
+            (partition.built, partition.durable) = (log.next(), log.next());
+            (partition.starts.built, partition.starts.durable) = (log.start(), log.start());
+            partition.starts.told = partition.starts.told.max(log.start());
+        }
+        self.checkpointed(id, log);
+    }
+
+    /// The partition that lives in this directory.
+    pub fn in_directory(&self, directory: &str) -> Option<TopicPartition> {
+        let lives = |id: &&TopicPartition| {
+            let topic = self.topics.get(&id.topic).filter(|topic| topic.existence != Existence::Gone);
+            topic.is_some_and(|topic| names::directory(&topic.name, id.partition) == directory)
+        };
+        self.partitions.keys().find(lives).copied()
     }
 
     /// Names of topics that nothing was asked for yet.

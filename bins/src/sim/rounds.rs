@@ -16,7 +16,7 @@ use super::{
     checkers::{
         Promise, Verdict, Violation, acknowledged, failure, metadata,
         recovered::{self, Stop},
-        segments,
+        segments, starts,
     },
     disk::Landing,
     model::Existence,
@@ -158,9 +158,10 @@ fn compare(world: &mut World, stop: Stop, found: &Boot) -> Verdict {
         acknowledged::nothing_durable_is_missing(&world.model, *id, end)?;
         if id.topic != TopicId::METADATA {
             recovered::end(&world.model, *id, stop, end)?;
+            starts::recovered(&world.model, *id, stop, log)?;
         }
         segments::recovered(&world.disk, &world.model, *id, &directory, log)?;
-        world.model.recovered(*id, end);
+        world.model.recovered(*id, log);
         if let (Some(model), Some(partition)) = (world.model.partitions.get_mut(id), image.partition(*id)) {
             model.leader_epoch = partition.leader_epoch.0;
         }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use engine::{
-    base::{CoreId, Now, Offset, Timestamp, TopicId, TopicPartition},
+    base::{CoreId, Now, Timestamp, TopicId},
+    io::journal::{checkpoint::Checkpoint, format::FrameKind},
     op::{Done, Op, OpId},
     shard::{
         Shard,
@@ -15,10 +16,10 @@ use fastrand::Rng;
 
 use super::{
     canary::{Canary, Mutator, Treatment},
-    checkers::{Promise, Verdict, durable, failure, offsets, stale},
+    checkers::{Promise, Verdict, durable, failure, offsets, stale, starts},
     clients::Clients,
     disk::{Disk, Ticket, described},
-    journal::{Group, GroupsInFlight, Journals},
+    journal::{Group, GroupsInFlight, Held, Journals},
     model::{Model, Placed},
     plan::{Fault, MICROSECOND, Plan},
 };
@@ -61,6 +62,8 @@ pub struct Process {
     arrivals: BTreeMap<(u16, u16), u64>,
     /// By core.
     groups: Vec<GroupsInFlight>,
+    /// On their way to the disk.
+    checkpoints: BTreeMap<Ticket, Checkpoint>,
 }
 
 pub struct World {
@@ -147,6 +150,7 @@ impl World {
             links: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             groups: (0..cores).map(|_| GroupsInFlight::default()).collect(),
+            checkpoints: BTreeMap::new(),
             shards,
         });
         self.events.clear();
@@ -238,13 +242,20 @@ impl World {
                 return Promise::DeviceRules.broken(failure.to_string());
             }
         } else {
-            let groups = self.process.as_mut().map(|process| &mut process.groups[core as usize]);
-            if let Some(groups) = groups {
+            if let Some(process) = &mut self.process {
+                let checkpoint = process.checkpoints.remove(&ticket);
+                for one in checkpoint.iter().flat_map(|checkpoint| &checkpoint.partitions) {
+                    self.model.checkpointed(one.partition, &one.log);
+                }
+                let groups = &mut process.groups[core as usize];
                 if self.mutator.is(Canary::CommitsOutOfOrder) {
                     op = groups.trade(ticket).unwrap_or(op);
                 }
-                for (partition, next) in groups.done(ticket) {
-                    self.model.hold(partition, next);
+                for held in groups.done(ticket) {
+                    match held {
+                        Held::End(partition, next) => self.model.hold(partition, next),
+                        Held::Start(partition, start) => self.model.hold_start(partition, start),
+                    }
                 }
             }
         }
@@ -324,9 +335,17 @@ impl World {
     fn submit(&mut self, core: u16, op: OpId, what: Op) -> Verdict {
         self.say(|| format!("core {core} op {}: {}", op.0, short_op(&what)));
         let group = self.journals.read(&what);
-        let mut batches = Vec::new();
+        let mut held = Vec::new();
         if let Some(group) = &group {
-            batches = self.placed(group)?;
+            held = self.placed(group)?;
+        }
+        let mut checkpoint = None;
+        match &what {
+            Op::Write { file, data, .. } if file.as_str().contains("/checkpoint-") => {
+                checkpoint = Checkpoint::decode(data);
+            }
+            Op::Rename { from, .. } => starts::file_goes(&self.model, from.as_str())?,
+            _ => {}
         }
         let latency = self.plan.latency(&what, &mut self.random);
         let fails = self.fault.meets(&what) && self.random.u8(0..20) == 0;
@@ -339,8 +358,11 @@ impl World {
                 let promised =
                     group.is_some() && matches!(&what, Op::Write { sync: engine::op::Sync::Data, .. });
                 let ticket = self.disk.submit(what);
-                if let Some(process) = self.process.as_mut().filter(|_| promised) {
-                    process.groups[core as usize].push(ticket, op, batches);
+                if let Some(process) = &mut self.process {
+                    if promised {
+                        process.groups[core as usize].push(ticket, op, held);
+                    }
+                    process.checkpoints.extend(checkpoint.map(|checkpoint| (ticket, checkpoint)));
                 }
                 self.schedule(latency, Event::Done { core, op, ticket, fails });
             }
@@ -364,13 +386,19 @@ impl World {
     }
 
     /// A group goes into the journal: its batches are placed from now on.
-    fn placed(&mut self, group: &Group) -> Result<Vec<(TopicPartition, Offset)>, super::checkers::Violation> {
-        let mut batches = Vec::new();
+    fn placed(&mut self, group: &Group) -> Result<Vec<Held>, super::checkers::Violation> {
+        let mut held = Vec::new();
         for (frame, payload) in &group.frames {
             let id = frame.partition;
             self.deletion_under_way |= id.topic == TopicId::METADATA && self.clients.is_deleting();
-            let is_batch = frame.kind == engine::io::journal::format::FrameKind::Batch;
-            if !is_batch || !self.model.partitions.contains_key(&id) {
+            if frame.kind == FrameKind::LogStart {
+                starts::moved(&self.model, id, frame.base, self.now().wall)?;
+                if let Some(partition) = self.model.partitions.get_mut(&id) {
+                    partition.starts.built = frame.base;
+                }
+                held.push(Held::Start(id, frame.base));
+            }
+            if frame.kind != FrameKind::Batch || !self.model.partitions.contains_key(&id) {
                 continue;
             }
             offsets::continues(&self.model, id, frame.base, frame.next, payload)?;
@@ -381,9 +409,9 @@ impl World {
                 partition.batches.insert(frame.base, placed);
                 partition.built = frame.next;
             }
-            batches.push((id, frame.next));
+            held.push(Held::End(id, frame.next));
         }
-        Ok(batches)
+        Ok(held)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     base::{FilePosition, LeaderEpoch, Offset, Timestamp},
     error::ErrorCode,
     limits,
+    log::segment::Segment,
     op::Done,
     record::{self, UncheckedBatch},
 };
@@ -187,7 +188,8 @@ impl Shard {
         let from = FilePosition(position.0 + walked as u32);
         if from.0 >= cold.segment().size.0 {
             // Whoever asked for a time in this segment finds it here or, after a clock went back, in what follows.
-            let next = partition.flushed.segments().find(|segment| segment.base > cold.segment().base);
+            let behind = |segment: &&Segment| segment.base > cold.segment().base && segment.size.0 > 0;
+            let next = partition.flushed.segments().find(behind);
             return match (next, wanted) {
                 (Some(segment), Wanted::Time(time)) => {
                     *cold =

@@ -9,6 +9,7 @@ pub mod offsets;
 pub mod recovered;
 pub mod segments;
 pub mod stale;
+pub mod starts;
 
 use std::fmt;
 
@@ -34,6 +35,8 @@ promises! {
     OffsetsDense: "offsets are dense, and batches keep the order in which a client sent them",
     NoStaleContent: "every record is what a client sent to this offset of this topic, once",
     RecoveredEqualsLive: "a start finds exactly what the last process left",
+    LogStartKept: "a log start moves as asked, never back, and is told of when the disk holds it",
+    SegmentsGoInTime: "a segment goes only below a log start and a recovery point that the disk holds",
     SegmentsWellFormed: "segment and index files hold what they say",
     MetadataKept: "topics that were made are there, deleted ones are not, and leader epochs rise",
     FailureContained: "a failing device stops what it must, and nothing else",

@@ -267,3 +267,21 @@ fn a_change_of_retention_takes_effect_at_the_next_check() {
     broker.pass(300_000);
     assert_eq!(broker.ask(0, OffsetSpec::Earliest).0, Offset(1000));
 }
+
+/// The simulator's seed 127: the only record of that time was below the log start, and behind its segment stood an empty one, where
+/// the search read on and took nothing for damage.
+#[test]
+fn a_search_by_time_does_not_read_an_empty_active_segment() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 1);
+    broker.create(1, vec![("retention.ms".into(), Some("-1".into()))]);
+    broker.produce(0, batch(10, 100, 1000));
+    broker.produce(0, batch(10, 100, 10));
+    broker.delete(before(10));
+    let (slot, _) = broker.shards[0].table.lookup(id(0)).expect("open");
+    assert!(broker.shards[0].roll(slot));
+    broker.settle();
+    broker.stop();
+    let mut broker = Broker::start(directory.path(), 1);
+    assert_eq!(broker.ask(0, OffsetSpec::At(Timestamp(1000))).0, Offset(-1));
+}
