@@ -4,10 +4,61 @@
 use crate::config::key::Type::{Boolean, Class, Double, Int, List, Long, Password, Short, String as Text};
 use crate::config::key::{Check, Effect, Key, Update};
 
+/// What Kafka lets be changed while it runs, without effect here as everything in this file. Options of connections'
+/// security are not among them until connections have it.
+const DYNAMIC: &[&str] = &[
+    "background.threads",
+    "config.providers",
+    "cordoned.log.dirs",
+    "follower.fetch.last.tiered.offset.enable",
+    "group.coordinator.cached.buffer.max.bytes",
+    "group.share.assignment.interval.ms",
+    "group.streams.assignment.interval.ms",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.buffer.size",
+    "log.local.retention.bytes",
+    "log.local.retention.ms",
+    "metric.reporters",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "principal.builder.class",
+    "remote.fetch.max.wait.ms",
+    "remote.list.offsets.request.timeout.ms",
+    "remote.log.index.file.cache.total.size.bytes",
+    "remote.log.manager.copier.thread.pool.size",
+    "remote.log.manager.copy.max.bytes.per.second",
+    "remote.log.manager.expiration.thread.pool.size",
+    "remote.log.manager.fetch.max.bytes.per.second",
+    "remote.log.manager.follower.thread.pool.size",
+    "remote.log.reader.threads",
+    "share.coordinator.cached.buffer.max.bytes",
+];
+
+const fn update_of(name: &str) -> Update {
+    let mut index = 0;
+    while index < DYNAMIC.len() {
+        if is_same(DYNAMIC[index].as_bytes(), name.as_bytes()) {
+            return Update::ClusterWide;
+        }
+        index += 1;
+    }
+    Update::ReadOnly
+}
+
+/// `==` for constants.
+const fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let mut index = 0;
+    while index < left.len() && index < right.len() && left[index] == right[index] {
+        index += 1;
+    }
+    index == left.len() && index == right.len()
+}
+
 macro_rules! inert_keys {
     ($($effect:ident $doc:literal => [$($name:literal $kind:ident $default:expr,)*];)*) => {
         pub(super) const INERT_KEYS: &[Key] = &[$($(Key {
-            name: $name, kind: $kind, default: $default, check: Check::Any, update: Update::ReadOnly,
+            name: $name, kind: $kind, default: $default, check: Check::Any, update: update_of($name),
             effect: Effect::$effect, doc: $doc,
         },)*)*];
     };
@@ -309,4 +360,76 @@ inert_keys! {
         "unstable.api.versions.enable" Boolean Some("false"),
         "unstable.feature.versions.enable" Boolean Some("false"),
     ];
+}
+
+/// What 4.3 no longer has, or keeps to itself: not told of unless somebody gave it.
+const UNLISTED: &[&str] = &[
+    "alter.config.policy.kraft.compatibility.enable",
+    "auto.include.jmx.reporter",
+    "broker.id.generation.enable",
+    "control.plane.listener.name",
+    "controlled.shutdown.max.retries",
+    "controlled.shutdown.retry.backoff.ms",
+    "controller.performance.always.log.threshold.ms",
+    "controller.performance.sample.period.ms",
+    "delegation.token.master.key",
+    "group.coordinator.new.enable",
+    "group.share.enable",
+    "group.share.initialize.retry.interval.ms",
+    "group.share.max.groups",
+    "group.share.persister.class.name",
+    "inter.broker.protocol.version",
+    "internal.metadata.delete.delay.millis",
+    "internal.metadata.log.segment.bytes",
+    "internal.metadata.max.batch.size.in.bytes",
+    "log.initial.task.delay.ms",
+    "log.message.downconversion.enable",
+    "log.message.format.version",
+    "log.message.timestamp.difference.max.ms",
+    "metadata.log.segment.min.bytes",
+    "offsets.commit.required.acks",
+    "password.encoder.cipher.algorithm",
+    "password.encoder.iterations",
+    "password.encoder.key.length",
+    "password.encoder.keyfactory.algorithm",
+    "password.encoder.old.secret",
+    "password.encoder.secret",
+    "producer.id.expiration.check.interval.ms",
+    "remote.log.index.file.cache.ttl.ms",
+    "remote.log.manager.task.retry.backoff.max.ms",
+    "remote.log.manager.task.retry.backoff.ms",
+    "remote.log.manager.task.retry.jitter",
+    "reserved.broker.max.id",
+    "server.max.startup.time.ms",
+    "share.coordinator.cold.partition.snapshot.interval.ms",
+    "share.coordinator.state.topic.prune.interval.ms",
+    "unclean.leader.election.interval.ms",
+    "unstable.api.versions.enable",
+    "unstable.feature.versions.enable",
+    "zookeeper.clientCnxnSocket",
+    "zookeeper.connect",
+    "zookeeper.connection.timeout.ms",
+    "zookeeper.max.in.flight.requests",
+    "zookeeper.metadata.migration.enable",
+    "zookeeper.metadata.migration.min.batch.size",
+    "zookeeper.session.timeout.ms",
+    "zookeeper.set.acl",
+    "zookeeper.ssl.cipher.suites",
+    "zookeeper.ssl.client.enable",
+    "zookeeper.ssl.crl.enable",
+    "zookeeper.ssl.enabled.protocols",
+    "zookeeper.ssl.endpoint.identification.algorithm",
+    "zookeeper.ssl.keystore.location",
+    "zookeeper.ssl.keystore.password",
+    "zookeeper.ssl.keystore.type",
+    "zookeeper.ssl.ocsp.enable",
+    "zookeeper.ssl.protocol",
+    "zookeeper.ssl.truststore.location",
+    "zookeeper.ssl.truststore.password",
+    "zookeeper.ssl.truststore.type",
+];
+
+/// The others, for DescribeConfigs.
+pub fn listed_inert_keys() -> impl Iterator<Item = &'static Key> {
+    INERT_KEYS.iter().filter(|key| !UNLISTED.contains(&key.name))
 }

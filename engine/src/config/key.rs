@@ -112,9 +112,19 @@ impl Key {
 
     /// Checks type and bounds. The words are Kafka's, so that tools and tests that look for them find them.
     pub fn check(&self, value: &str) -> Result<(), ConfigError> {
-        let shown = if self.is_sensitive() { "[hidden]" } else { value };
-        self.refusal(value.trim())
-            .map_or(Ok(()), |reason| Err(ConfigError::invalid(self.name, shown, &reason)))
+        let Some(reason) = self.refusal(value.trim()) else { return Ok(()) };
+        let shown = match self.check {
+            // Kafka has a sentence of its own for what it cannot do either.
+            Check::Only(_, why) => {
+                return Err(ConfigError { key: self.name.to_owned(), message: why.to_owned() });
+            }
+            _ if self.is_sensitive() => "[hidden]".to_owned(),
+            // Java shows the value as it has read it.
+            Check::ThrottledReplicas => format!("[{}]", entries(value).collect::<Vec<_>>().join(", ")),
+            Check::Ratio => value.trim().parse::<f64>().map_or(value.to_owned(), |it| format!("{it:?}")),
+            _ => value.to_owned(),
+        };
+        Err(ConfigError::invalid(self.name, &shown, &reason))
     }
 
     fn refusal(&self, value: &str) -> Option<String> {
@@ -144,11 +154,12 @@ impl Key {
             Check::Between(_, most) if number > most => Some(format!("Value must be no more than {most}")),
             Check::AtLeast(_) | Check::Between(..) => None,
             Check::BetweenOr(least, most, other) => (number != other && !(least..=most).contains(&number))
-                .then(|| format!("Value must be between {least} and {most}, or {other}")),
-            Check::Ratio => {
-                let inside = value.parse::<f64>().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio));
-                (!inside).then(|| "Value must be between 0 and 1".to_owned())
-            }
+                .then(|| format!("Value must be between {least} and {most} or equal to {other}")),
+            Check::Ratio => match value.parse::<f64>() {
+                Ok(ratio) if ratio > 1.0 => Some("Value must be no more than 1".to_owned()),
+                Ok(ratio) if ratio >= 0.0 => None,
+                _ => Some("Value must be at least 0".to_owned()),
+            },
             Check::OneOf(known) => {
                 (!known.contains(&value)).then(|| format!("String must be one of: {}", known.join(", ")))
             }
@@ -156,13 +167,13 @@ impl Key {
                 .any(|entry| !known.contains(&entry))
                 .then(|| format!("String must be one of: {}", known.join(", "))),
             Check::ThrottledReplicas => (!are_throttled_replicas(value)).then(|| {
-                "Must be the literal '*' or a list of replicas in the following format: \
-                 [partitionId]:[brokerId],[partitionId]:[brokerId],..."
-                    .to_owned()
+                format!(
+                    "{} must be the literal '*' or a list of replicas in the following format: \
+                     [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                    self.name
+                )
             }),
-            Check::Only(only, why) => {
-                (value != only).then(|| format!("{why}; the only value here is {only}"))
-            }
+            Check::Only(only, why) => (value != only).then(|| why.to_owned()),
         }
     }
 }

@@ -4,9 +4,11 @@
 use std::borrow::Cow;
 
 use crate::config::broker_keys::broker_key;
+use crate::config::client_metrics::client_metrics_key;
 use crate::config::error::ConfigError;
 use crate::config::group::group_key;
 use crate::config::key::Key;
+
 use crate::config::topic::{Overrides, Synonym, TopicKey, topic_key};
 use crate::config::value::FromValue;
 
@@ -18,6 +20,7 @@ pub enum Source {
     DynamicCluster,
     StaticBroker,
     Default,
+    ClientMetrics,
     Group,
 }
 
@@ -29,6 +32,7 @@ impl Source {
             Source::DynamicCluster => 3,
             Source::StaticBroker => 4,
             Source::Default => 5,
+            Source::ClientMetrics => 7,
             Source::Group => 8,
         }
     }
@@ -101,7 +105,30 @@ impl<'a> Layers<'a> {
     /// A topic option as DescribeConfigs shows it; `None` for a name that is none.
     pub fn describe_topic(&self, name: &str) -> Option<Described> {
         let topic = topic_key(name)?;
-        Some(Described::new(&topic.key, false, &self.topic_chain(topic)))
+        let mut described = Described::new(&topic.key, false, &self.topic_chain(topic));
+        // As Kafka: a default counts as a synonym only under the name that comes first.
+        let first = topic.synonyms.first().map(|synonym| synonym.name);
+        described.synonyms.retain(|one| one.source != Source::Default || Some(one.name) == first);
+        Some(described)
+    }
+
+    /// An option of a subscription to client metrics; `None` for a name that is none.
+    pub fn describe_client_metrics(subscription: &'a Overrides, name: &str) -> Option<Described> {
+        let key = client_metrics_key(name)?;
+        let link = |raw, source| Link { name: key.name, raw, factor: 1, source };
+        if let Some(raw) = subscription.get(key.name) {
+            return Some(Described::new(key, false, &[link(raw, Source::ClientMetrics)]));
+        }
+        let default = key.default.map(|raw| link(raw, Source::Default));
+        Some(Described { synonyms: Vec::new(), ..Described::new(key, false, default.as_slice()) })
+    }
+
+    /// A broker option as the cluster's default has it, nothing else; `None` where that says nothing.
+    pub fn describe_cluster(&self, name: &str) -> Option<Described> {
+        let key = broker_key(name)?;
+        let raw = self.dynamic_cluster.get(key.name)?;
+        let link = Link { name: key.name, raw, factor: 1, source: Source::DynamicCluster };
+        Some(Described::new(key, key.is_read_only(), &[link]))
     }
 
     /// An option of a group with these overrides, as DescribeConfigs shows it; `None` for a name that is none.

@@ -29,7 +29,8 @@ pub struct TopicKey {
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
 const FOREVER: &str = "9223372036854775807";
-const TIERED: &str = "Corelog has no tiered storage";
+const TIERED: &str = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log \
+                      storage.";
 
 macro_rules! topic_keys {
     ($($effect:ident $name:literal $kind:ident $default:expr, $check:expr, [$($synonym:literal $(* $factor:expr)?),*], $doc:literal;)*) => {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::record::ConfigResource;
 use crate::config::{
-    ConfigError, GroupOptions, Key, Layers, TopicConfig, Update, broker_key, group_key, topic_key,
+    ConfigError, GroupOptions, Key, Layers, TopicConfig, Update, broker_key, check_client_metrics,
+    client_metrics_key, group_key, topic_key,
 };
 use crate::error::{ErrorCode, Refusal};
 
@@ -34,8 +35,7 @@ pub fn check_overrides(
             check_broker(overrides, &Layers { dynamic_broker: overrides, ..*layers })
         }
         ConfigResource::Group(_) => Ok(GroupOptions::check(layers, overrides)?),
-        // Nothing reads these yet; what reads them will bring their names.
-        ConfigResource::ClientMetrics(_) => Ok(()),
+        ConfigResource::ClientMetrics(_) => check_client_metrics(overrides),
     }
 }
 
@@ -49,8 +49,8 @@ pub(super) fn key_of(resource: &ConfigResource, name: &str) -> Option<&'static K
     match resource {
         ConfigResource::Topic(_) => topic_key(name).map(|topic| &topic.key),
         ConfigResource::Broker(_) => broker_key(name),
+        ConfigResource::ClientMetrics(_) => client_metrics_key(name),
         ConfigResource::Group(_) => group_key(name).map(|group| &group.key),
-        ConfigResource::ClientMetrics(_) => None,
     }
 }
 

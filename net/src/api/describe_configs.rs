@@ -1,14 +1,14 @@
 //! DescribeConfigs (32), versions 0–4 (synonyms and sources: KIP-226, from 1; types and documentation: KIP-569, from 3):
-//! the options of topics and of this broker, with the chain of places that a value may come from.
+//! the options of topics, of this broker, of groups and of client metrics, with the chain of places that a value may come from.
 //!
-//! A broker is named by its number. The empty name is the cluster's default: only what was set on it. A null list of keys
-//! asks for all.
+//! A broker is named by its number. The empty name is the cluster's default: only what was set on it. A null or empty list of
+//! keys asks for all.
 
 use std::rc::Rc;
 
 use engine::{
     config::{Described, Source},
-    controller::{ConfigResource, Image},
+    controller::{ConfigResource, Image, check_topic_name},
     error::{ErrorCode, Refusal},
 };
 
@@ -23,6 +23,7 @@ use crate::wire::{
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
 pub(super) fn answer(
@@ -57,7 +58,7 @@ fn describe(
         Ok(found) => {
             let wanted = resource.configuration_keys.as_deref();
             let is_wanted = |described: &Described| {
-                wanted.is_none_or(|keys| keys.iter().any(|key| *key == described.key.name))
+                wanted.is_none_or(|keys| keys.is_empty() || keys.iter().any(|key| *key == described.key.name))
             };
             result.configs = found
                 .into_iter()
@@ -81,35 +82,36 @@ fn find(
     let name = resource.resource_name.as_str();
     match resource.resource_type {
         TOPIC => {
-            let topic = image.topic(name).ok_or_else(|| {
-                Refusal::new(ErrorCode::UnknownTopicOrPartition, format!("There is no topic {name}."))
-            })?;
+            check_topic_name(name)?;
+            // Kafka has no words for it.
+            let topic =
+                image.topic(name).ok_or_else(|| Refusal::new(ErrorCode::UnknownTopicOrPartition, ""))?;
             Ok(options::of_topic(image, broker, &topic.overrides))
         }
-        BROKER if name.is_empty() => {
-            let set = image.overrides(&ConfigResource::Broker(String::new()));
-            let all = options::of_broker(image, broker).into_iter();
-            Ok(all.filter(|described| set.contains_key(described.key.name)).collect())
+        BROKER if name.is_empty() => Ok(options::of_cluster(image, broker)),
+        BROKER if name.parse() == Ok(broker.node.0) => Ok(options::of_broker(image, broker)),
+        BROKER if name.parse::<i32>().is_err() => {
+            Err(invalid(format!("Broker id must be an integer, but it is: {name}")))
         }
-        BROKER if *name == broker.node.to_string() => Ok(options::of_broker(image, broker)),
-        BROKER => Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            format!("This is broker {}, and the options of broker {name} were asked for.", broker.node),
-        )),
-        GROUP if name.is_empty() => {
-            Err(Refusal::new(ErrorCode::InvalidRequest, "Group name must not be empty."))
-        }
+        BROKER => Err(invalid(format!(
+            "Unexpected broker id, expected {} or empty string, but received {name}",
+            broker.node
+        ))),
+        GROUP if name.is_empty() => Err(invalid("Group name must not be empty".to_owned())),
         GROUP => {
             let set = image.overrides(&ConfigResource::Group(name.to_owned()));
             Ok(options::of_group(image, broker, set))
         }
-        other => Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            format!(
-                "Resources of type {other} have no options here; topics (2), brokers (4) and groups (32) have."
-            ),
-        )),
+        CLIENT_METRICS if name.is_empty() => {
+            Err(invalid("Client metrics subscription name must not be empty".to_owned()))
+        }
+        CLIENT_METRICS => Ok(options::of_client_metrics(image, name)),
+        other => Err(invalid(format!("Unsupported resource type: {other}"))),
     }
+}
+
+fn invalid(message: String) -> Refusal {
+    Refusal::new(ErrorCode::InvalidRequest, message)
 }
 
 fn show(
