@@ -159,6 +159,10 @@ impl Shard {
                 partition.sealed_below = partition.sealed_below_next;
             }
         }
+        if self.retirements.stopping {
+            // No sync follows the closing checkpoint: the next start removes what it has sealed.
+            return;
+        }
         for slot in std::mem::take(&mut self.retirements.breached) {
             self.retire_breached(slot);
         }
