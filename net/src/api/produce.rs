@@ -4,6 +4,7 @@
 //! Splits the request by owning core, in its first poll: so batches of one connection reach a partition in the order
 //! sent. Answers in the order asked. With acks=0 nothing is sent; an error then closes the connection, so that the
 //! producer learns of it. Transactional ids are refused until transactions exist. Records stay slices of the frame.
+//! Kafka's own topics are written by the broker alone: INVALID_TOPIC_EXCEPTION.
 
 use std::rc::Rc;
 
@@ -150,6 +151,10 @@ fn place_partition(
             format!("Topic {} has no partition {index}.", topic.name),
         )
     })?;
+    if topic.internal {
+        let message = format!("Cannot append to internal topic {}", topic.name);
+        return Err(Refusal::new(ErrorCode::InvalidTopicException, message));
+    }
     let records = data.records.filter(|records| !records.is_empty()).ok_or_else(|| {
         Refusal::new(
             ErrorCode::InvalidRecord,
@@ -229,6 +234,10 @@ fn failed(refusal: Refusal) -> Produced {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use engine::{
+        base::{LeaderEpoch, NodeId, OwnerEpoch},
+        controller::PartitionImage,
+    };
 
     fn request(acks: i16, indexes: &[i32]) -> ProduceRequest {
         let records = Some(Bytes::from_static(b"batch").into());
@@ -269,6 +278,34 @@ mod tests {
             let answers: Vec<(i32, i16)> = answers.iter().map(|p| (p.index, p.error_code)).collect();
             assert_eq!(answers, [(3, expected.code()), (1, expected.code())]);
         }
+    }
+
+    #[test]
+    fn no_client_writes_into_kafkas_own_topics() {
+        let core = engine::base::CoreId(0);
+        let partition = PartitionImage {
+            leader: NodeId(1),
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: 0,
+            replicas: vec![NodeId(1)],
+            isr: vec![NodeId(1)],
+            core,
+            owner_epoch: OwnerEpoch(0),
+        };
+        let topic = |internal| TopicImage {
+            id: TopicId([7; 16]),
+            name: "__consumer_offsets".into(),
+            partitions: vec![partition.clone()],
+            overrides: Default::default(),
+            internal,
+        };
+        let data = || request(1, &[0]).topic_data.remove(0).partition_data.remove(0);
+        let placed = |internal| {
+            place_partition(Some(&topic(internal)), data(), ErrorCode::UnknownTopicId, 12)
+                .map(|(core, _)| core)
+        };
+        assert_eq!(placed(true).unwrap_err().code, ErrorCode::InvalidTopicException);
+        assert_eq!(placed(false), Ok(core));
     }
 
     #[test]
