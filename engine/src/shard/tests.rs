@@ -301,7 +301,8 @@ fn sequenced(sequence: i32) -> Bytes {
         BatchBuilder::new(Codec::None, 1 << 20).producer(ProducerId(9), ProducerEpoch(0), Sequence(sequence));
     for _ in 0..2 {
         assert!(builder.push(RecordData {
-            timestamp: Timestamp(1),
+            // Recent: producers that were silent for long are forgotten.
+            timestamp: Timestamp(1_700_000_000_000),
             value: Some(b"v"),
             ..RecordData::default()
         }));
