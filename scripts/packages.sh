@@ -12,7 +12,7 @@ build_packages=(gcc libc6-dev make pkg-config ca-certificates)
 test_packages=(kcat python3 python3-venv maven default-jre-headless util-linux iproute2 procps)
 librdkafka_packages=(gcc g++ libc6-dev make pkg-config python3 python3-venv libsasl2-dev libcurl4-openssl-dev libzstd-dev liblz4-dev
   rapidjson-dev zlib1g-dev libssl-dev)
-compare_packages=(gcc g++ libc6-dev make pkg-config zlib1g-dev python3 python3-venv maven default-jre-headless util-linux)
+compare_packages=(python3 maven default-jre-headless util-linux)
 
 # Installs those of the named Debian packages that are missing.
 need_packages() {
@@ -64,35 +64,26 @@ need_python() {
   cp "$wanted" "$cache/python/requirements.txt"
 }
 
-# Kafka's command line tools, as jars.
+# Kafka's broker and command line tools, as jars.
 need_kafka_jars() {
-  local wanted=$root/scripts/clients/pom.xml
-  ! cmp -s "$wanted" "$kafka_jars/pom.xml" || return 0
-  rm -rf "$kafka_jars"
-  mkdir -p "$kafka_jars"
-  echo "fetching Kafka's tools $kafka_version"
-  mvn -q -B -f "$wanted" -Dkafka.version="$kafka_version" dependency:copy-dependencies \
-    -DoutputDirectory="$kafka_jars/libs" </dev/null
-  cp "$wanted" "$kafka_jars/pom.xml"
+  fetch_kafka_jars "$kafka_version" "$kafka_jars" log4j2
 }
 
-# librdkafka's own load generator, from the sources in a crate that wraps it: the same client for every broker.
-load_tool=$cache/rdkafka/rdkafka_performance
-need_load_tool() {
-  local sources=$cache/rdkafka/vendor/rdkafka-sys/librdkafka
-  [ ! -x "$load_tool" ] || return 0
-  echo "building rdkafka_performance"
-  rm -rf "$cache/rdkafka"
-  mkdir -p "$cache/rdkafka/crate/src"
-  touch "$cache/rdkafka/crate/src/lib.rs"
-  printf '[package]\nname = "load"\nversion = "0.0.0"\n[dependencies]\nrdkafka-sys = "=4.10.0"\n[workspace]\n' >"$cache/rdkafka/crate/Cargo.toml"
-  (cd "$cache/rdkafka/crate" && cargo vendor -q ../vendor) >/dev/null
-  (
-    cd "$sources"
-    ./configure --disable-ssl --disable-gssapi --disable-curl --disable-zstd --disable-lz4-ext
-    make -j2 -C src librdkafka.a
-    gcc -O2 -Isrc examples/rdkafka_performance.c src/librdkafka.a -o "$load_tool" -lpthread -lz -ldl -lm -lrt
-  ) >"$cache/rdkafka/build.log" 2>&1 || { tail -n 20 "$cache/rdkafka/build.log" >&2; return 1; }
+# The last version before 4, to compare with; its broker wants another logger.
+kafka_jars_old=$cache/kafka-3.9.2
+need_kafka_jars_old() {
+  fetch_kafka_jars 3.9.2 "$kafka_jars_old" reload4j
+}
+
+# fetch_kafka_jars VERSION DIRECTORY LOGGER
+fetch_kafka_jars() {
+  local wanted=$root/scripts/clients/pom.xml
+  ! cmp -s "$wanted" "$2/pom.xml" || return 0
+  rm -rf "$2"
+  mkdir -p "$2"
+  echo "fetching Kafka's tools $1"
+  mvn -q -B -f "$wanted" -P"$3" -Dkafka.version="$1" dependency:copy-dependencies -DoutputDirectory="$2/libs" </dev/null
+  cp "$wanted" "$2/pom.xml"
 }
 
 # Prometheus' checker, unpacked from the Debian package: installed, the package would start a server.

@@ -1,0 +1,138 @@
+"""What is compared: Corelog and Apache Kafka, each one node, pinned to one core, on a data directory of its own."""
+
+import ctypes
+import mmap
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from broker import ROOT, Broker, free_port
+
+CGROUPS = [
+    ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+    ("/sys/fs/cgroup", "memory.current", "memory.peak"),
+]
+
+
+class Kafka:
+    """Apache Kafka in KRaft mode; the same verbs as `Broker`."""
+
+    def __init__(self, jars, core, options=()):
+        self.jars, self.core = jars, core
+        self.port, self.controller = free_port(), free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.data = Path(tempfile.mkdtemp(prefix="kafka-"))
+        settings = [
+            "node.id=1",
+            "process.roles=broker,controller",
+            f"listeners=PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller}",
+            "controller.listener.names=CONTROLLER",
+            f"controller.quorum.voters=1@127.0.0.1:{self.controller}",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            f"log.dirs={self.data}/log",
+            "offsets.topic.replication.factor=1",
+            "log.segment.delete.delay.ms=500",
+            *options,
+        ]
+        self.config = self.data / "server.properties"
+        self.config.write_text("".join(f"{line}\n" for line in settings))
+        format = self.java("256m", "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(self.config))
+        subprocess.run(format, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    def java(self, heap, *words):
+        logging = [
+            f"-Dlog4j2.configurationFile={ROOT}/scripts/clients/log4j2.properties",
+            f"-Dlog4j.configuration=file:{ROOT}/scripts/clients/log4j.properties",
+        ]
+        gc = ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]
+        return ["java", f"-Xmx{heap}", f"-Xms{heap}", *gc, *logging, "-cp", f"{self.jars}/libs/*", *words]
+
+    def start(self):
+        """Starts it and returns the seconds until it listened."""
+        began = time.monotonic()
+        with open(self.data / "out", "w") as log:
+            self.process = subprocess.Popen(
+                ["taskset", "-c", self.core, *self.java("1g", "kafka.Kafka", str(self.config))],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        asked = ["kcat", "-b", self.address, "-L", "-m", "2"]
+        while subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL).returncode != 0:
+            if self.process.poll() is not None or time.monotonic() - began > 60:
+                raise RuntimeError(f"Kafka did not start: {self.log_tail()}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def log_tail(self):
+        return (self.data / "out").read_text(errors="replace")[-3000:]
+
+    def discard(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def contenders(jars, jars_old, core, memory):
+    """{name: (what it is, a maker, options of its topics)}"""
+    flush = ["log.flush.interval.messages=1"]
+    corelog = lambda: Broker(core, flags=["--memory", memory])
+    return {
+        "Corelog sync": (f"corelogd --memory {memory}; acknowledges what is in stable storage", corelog, []),
+        "Corelog async": (f"corelogd --memory {memory}; topics with durability=async", corelog, ["durability=async"]),
+        "Kafka 4.3": ("Apache Kafka 4.3.0, 1 GiB heap; acknowledges what is in the page cache", lambda: Kafka(jars, core), []),
+        "Kafka 3.9": ("Apache Kafka 3.9.2, 1 GiB heap; acknowledges what is in the page cache", lambda: Kafka(jars_old, core), []),
+        "Kafka 4.3 flush": (f"Apache Kafka 4.3.0, 1 GiB heap, {flush[0]}", lambda: Kafka(jars, core, flush), []),
+    }  # fmt: skip
+
+
+class Cgroup:
+    """The memory of a process and of the pages it caches; nothing where cgroups cannot be made."""
+
+    def __init__(self, pid):
+        self.path = None
+        for root, used, peak in CGROUPS:
+            path = Path(root) / f"corelog-compare-{os.getpid()}-{pid}"
+            try:
+                if not (Path(root) / "cgroup.procs").exists():
+                    continue
+                path.mkdir()
+                (path / "cgroup.procs").write_text(str(pid))
+                (path / used).read_text()
+                self.path, self.peak = path, path / peak
+                return
+            except OSError:
+                if path.exists():
+                    path.rmdir()
+
+    def peak_mib(self):
+        try:
+            return int(self.peak.read_text()) / 1048576 if self.path else None
+        except OSError:
+            return None
+
+    def remove(self):
+        if self.path:
+            try:
+                self.path.rmdir()
+            except OSError:
+                pass  # The kernel removes pages in its own time; an empty group costs nothing.
+
+
+def touch_memory():
+    """A virtual machine's first touch of a page costs its host a fault: pay for them before anybody is measured."""
+    available = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
+    left = int(int(available.split()[1]) * 1024 * 0.85)
+    step, chunks = 1 << 28, []
+    while left >= step:
+        chunk = mmap.mmap(-1, step)
+        handle = ctypes.c_char.from_buffer(chunk)
+        ctypes.memset(ctypes.addressof(handle), 1, step)
+        del handle
+        chunks.append(chunk)
+        left -= step
+    for chunk in chunks:
+        chunk.close()
