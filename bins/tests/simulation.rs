@@ -32,6 +32,16 @@ fn two_hundred_seeds_keep_every_promise() {
     thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(search))));
 }
 
+/// 604: a flush made a segment grow while a lookup by time read it, and the lookup went on in the next one.
+/// 1233: files of a segment that only a clean stop sealed came back after a power loss.
+#[test]
+fn seeds_that_failed_once_keep_every_promise() {
+    for seed in [604, 1233] {
+        let violation = run(Run { seed, canary: None, traced: false }).violation;
+        assert!(violation.is_none(), "seed {seed}: {violation:?}");
+    }
+}
+
 #[test]
 fn every_canary_is_caught_by_the_checker_that_it_is_for() {
     for &canary in Canary::ALL {

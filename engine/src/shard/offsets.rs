@@ -188,7 +188,12 @@ impl Shard {
         let from = FilePosition(position.0 + walked as u32);
         if from.0 >= cold.segment().size.0 {
             // Whoever asked for a time in this segment finds it here or, after a clock went back, in what follows.
-            let behind = |segment: &&Segment| segment.base > cold.segment().base && segment.size.0 > 0;
+            // The segment itself may have grown by a flush since: what it gained comes first.
+            let known = *cold.segment();
+            let behind = |segment: &&Segment| {
+                segment.base > known.base && segment.size.0 > 0
+                    || segment.base == known.base && segment.size > known.size
+            };
             let next = partition.flushed.segments().find(behind);
             return match (next, wanted) {
                 (Some(segment), Wanted::Time(time)) => {
