@@ -1,5 +1,6 @@
 //! Promises of the walk over the records of a produced batch.
 
+use lz4_flex::frame::{BlockMode, FrameEncoder, FrameInfo};
 use proptest::prelude::*;
 
 use super::*;
@@ -125,6 +126,22 @@ fn a_payload_that_does_not_decompress_is_refused_for_good() {
         let noise = seal(header(&honest), b"no codec begins like this").unwrap();
         assert_eq!(walk(&noise, &RULES).unwrap_err().code(), ErrorCode::InvalidRecord, "{codec:?}");
     }
+}
+
+/// The Java client reads none of these, so one such batch would stop every Java consumer of the partition.
+#[test]
+fn an_lz4_frame_that_the_java_client_cannot_read_is_refused() {
+    use std::io::Write;
+    let honest = batch(Codec::Lz4, &[(1, Some(&[b'k'; 4000])), (2, None)]);
+    assert!(walk(&honest, &RULES).is_ok());
+    let plain = Codec::Lz4.decompress(&honest[HEADER_BYTES..], 1 << 20).unwrap();
+    let info = FrameInfo::new().block_mode(BlockMode::Linked);
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(&plain).unwrap();
+    let linked = encoder.finish().unwrap();
+    assert_eq!(Codec::Lz4.decompress(&linked, 1 << 20).unwrap(), plain, "it is a good frame otherwise");
+    let sealed = seal(header(&honest), &linked).unwrap();
+    assert_eq!(walk(&sealed, &RULES).unwrap_err().code(), ErrorCode::InvalidRecord);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Codec {
             Codec::None => Box::new(Cursor::new(bytes)),
             Codec::Gzip => Box::new(gzip::reader(bytes)),
             Codec::Snappy => Box::new(snappy::Reader::new(bytes, cap)),
-            Codec::Lz4 => Box::new(lz4::reader(bytes)),
+            Codec::Lz4 => Box::new(lz4::reader(bytes)?),
             Codec::Zstd => Box::new(zstd::reader(bytes)?),
         })
     }
