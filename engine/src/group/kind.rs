@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As ListGroups' filter spells it, in lower case.
+    /// As Kafka's ListGroups spells it; the filter knows any case.
     pub fn name(&self) -> &'static str {
         match self {
             Kind::Classic(_) => "classic",
@@ -62,7 +62,7 @@ impl Kind {
                 group: id.clone(),
                 protocol_type: CONSUMER.into(),
                 state: live.group.state().name(),
-                kind: "Consumer",
+                kind: self.name(),
             },
         }
     }

@@ -201,7 +201,7 @@ impl ClassicGroup {
             group: id.clone(),
             protocol_type: self.protocol_type.clone().unwrap_or_else(|| "".into()),
             state: self.phase.name(),
-            kind: "Classic",
+            kind: "classic",
         }
     }
 

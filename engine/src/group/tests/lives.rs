@@ -98,6 +98,7 @@ fn groups_are_listed_in_parts_by_state_and_kind() {
         let mut found = Vec::new();
         loop {
             let Reply::Listed(list) = bench.ask(Request::List(filter.clone())) else { panic!("no list") };
+            assert!(list.groups.iter().all(|listed| listed.kind == "classic"), "as Kafka spells it");
             found.extend(list.groups.into_iter().map(|listed| (listed.group.to_string(), listed.state)));
             match list.more {
                 Some(after) => filter.after = Some(after),

@@ -343,7 +343,7 @@ fn a_consumer_group_is_listed_deleted_and_committed_to() {
     let mut all = Coordinator::new(MigrationPolicy::Bidirectional);
     all.beat(join("new", &["foo"])).unwrap();
     let Reply::Listed(list) = all.ask(Request::List(Filter::default())) else { panic!() };
-    assert_eq!((list.groups[0].kind, list.groups[0].state), ("Consumer", "Stable"));
+    assert_eq!((list.groups[0].kind, list.groups[0].state), ("consumer", "Stable"));
     let commit = |generation| {
         Request::Commit(Commit {
             group: GROUP.to_string(),
