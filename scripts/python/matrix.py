@@ -5,13 +5,16 @@ rolled segments while it runs, all of them after a clean stop. Prints `ok`, `FAI
 """
 
 import argparse
+import concurrent.futures
 import subprocess
 import sys
 import time
 
 from broker import ROOT, Broker, BrokerFailed
 
-CLIENTS = {"kcat": "kcat.sh", "java": "java.sh", "kafka_python": "kafka_python.py", "confluent": "confluent.py"}
+# These run beside each other, first; what they wrote is there for confluent to read.
+BESIDE = {"aiokafka": "aio_kafka.py", "kafkajs": "kafkajs.sh", "franz_go": "franz_go.sh"}
+CLIENTS = BESIDE | {"kcat": "kcat.sh", "java": "java.sh", "kafka_python": "kafka_python.py", "confluent": "confluent.py"}
 CLIENT_SECONDS_MAX = 400
 
 
@@ -33,7 +36,8 @@ def client(name, address):
         if verdict in ("ok", "FAIL", "skip"):
             lines += 1
             failed |= verdict == "FAIL"
-            print(f"{verdict} {name}: {rest}", flush=True)
+            sys.stdout.write(f"{verdict} {name}: {rest}\n")
+            sys.stdout.flush()
     noise = process.stderr.read().strip().splitlines()
     code = process.wait()
     if code not in (0, 1) or lines == 0 or (code == 1 and not failed):
@@ -42,6 +46,13 @@ def client(name, address):
         failed = True
     print(f"# {name}: {time.monotonic() - began:.0f} s", flush=True)
     return not failed
+
+
+def clients_beside(names, address):
+    """Runs those of the named clients that can run beside each other, and returns whether all passed, and the other names."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        passed = list(pool.map(lambda name: client(name, address), [name for name in names if name in BESIDE]))
+    return all(passed), [name for name in names if name not in BESIDE]
 
 
 def judge(name, broker, *flags, seconds=0):
@@ -77,11 +88,15 @@ def main():
     given = arguments.parse_args()
     names = given.clients or list(CLIENTS)
     if given.bootstrap:
-        sys.exit(0 if all([client(name, given.bootstrap) for name in names]) else 1)
+        passed, names = clients_beside(names, given.bootstrap)
+        sys.exit(0 if all([passed] + [client(name, given.bootstrap) for name in names]) else 1)
     broker = Broker(given.cores, options=["log.segment.bytes=1048576"])
     passed = True
     try:
         broker.start()
+        passed, names = clients_beside(names, broker.address)
+        if not broker.is_running():
+            raise BrokerFailed(f"corelogd ended: {' '.join(broker.log_tail(5).split())}")
         for name in names:
             passed &= client(name, broker.address)
             if not broker.is_running():
