@@ -1,4 +1,4 @@
-//! `corelog consume`: reads the partitions of a topic by offset and prints their records.
+//! `corelog consume`: reads the partitions of a topic by offset and prints their records; with `--group` see `bins/src/cli/member.rs`.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -12,28 +12,31 @@ use super::failure::Failure;
 use super::format::{self, Format};
 use super::interrupt::Interrupt;
 use super::json::Object;
+use super::member::{self, Membership};
 use super::place::{self, Place};
 use super::progress::Progress;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    topic: String,
+    pub topic: String,
     /// Read this partition only; may be repeated [default: all]
     #[arg(short, long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partitions: Vec<i32>,
     /// Where to begin: earliest, latest, an offset, -N for N records before the end, or @TIME for the first record at that
     /// time (milliseconds since 1970, 2026-01-31T12:00:00Z, or -1h for an hour ago)
     #[arg(short, long, alias = "from", value_name = "WHERE", default_value = "earliest", value_parser = place::parse, allow_hyphen_values = true)]
-    offset: Place,
+    pub offset: Place,
     /// Where to stop, before that record: as --offset, of what the log holds when reading begins
     #[arg(long, value_name = "WHERE", value_parser = place::parse, allow_hyphen_values = true)]
     to: Option<Place>,
     /// Stop after so many records
     #[arg(short, long, value_name = "N")]
-    count: Option<u64>,
+    pub count: Option<u64>,
     /// Stop at the end that the log has when reading begins, as --to latest
     #[arg(short, long, conflicts_with = "to")]
     exit: bool,
+    #[command(flatten)]
+    pub membership: Membership,
     #[command(flatten)]
     look: Look,
     #[command(flatten)]
@@ -115,15 +118,22 @@ impl Stop {
     }
 }
 
+impl Arguments {
+    /// Where to stop reading; none: never.
+    pub fn stop(&self) -> Option<Place> {
+        self.to.or(self.exit.then_some(Place::Latest))
+    }
+}
+
 /// One partition's reading.
-struct Reading {
-    next: i64,
+pub struct Reading {
+    pub next: i64,
     /// Where it ends; not where it is to be followed.
-    end: Option<i64>,
+    pub end: Option<i64>,
 }
 
 impl Reading {
-    fn goes_on(&self) -> bool {
+    pub fn goes_on(&self) -> bool {
         self.end.is_none_or(|end| self.next < end)
     }
 }
@@ -132,6 +142,9 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let form = arguments.look.form()?;
     let interrupt = Interrupt::listen()?;
     let mut client = arguments.connect.client()?;
+    if let Some(group) = &arguments.membership.group {
+        return member::run(arguments, group, &mut client, &interrupt, &form, out);
+    }
     let mut readings = begin(&mut client, arguments)?;
     let total = readings.values().map(|at| at.end.map(|end| (end - at.next).max(0) as u64)).sum();
     let progress = progress(total, arguments.count);
@@ -195,8 +208,7 @@ fn begin(client: &mut Client, arguments: &Arguments) -> Result<BTreeMap<i32, Rea
     for partition in &partitions {
         topic.partition(*partition)?;
     }
-    let to = arguments.to.or(arguments.exit.then_some(Place::Latest));
-    let ends = to.map(|place| place.resolve(client, name, &partitions)).transpose()?;
+    let ends = arguments.stop().map(|place| place.resolve(client, name, &partitions)).transpose()?;
     let begins = arguments.offset.resolve(client, name, &partitions)?;
     let end = |partition| ends.as_ref().and_then(|ends| ends.get(partition).copied());
     Ok(begins

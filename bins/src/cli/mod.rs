@@ -7,6 +7,7 @@ mod config;
 mod consume;
 pub(crate) mod failure;
 mod format;
+mod group;
 mod interrupt;
 
 mod input;
@@ -14,6 +15,7 @@ pub(crate) mod json;
 mod lines;
 mod log;
 mod manual;
+mod member;
 mod offsets;
 mod place;
 pub(crate) mod produce;
@@ -54,6 +56,9 @@ enum Command {
     /// Show or change the options of topics, brokers and groups
     #[command(subcommand)]
     Config(config::Command),
+    /// Show groups and their members; move or delete their offsets
+    #[command(subcommand)]
+    Group(group::Command),
     /// Show the brokers
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -108,6 +113,7 @@ fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match arguments.command {
         Command::Topic(command) => topic::run(command, out),
         Command::Config(command) => config::run(command, out),
+        Command::Group(command) => group::run(&command, out),
         Command::Cluster(command) => cluster::run(&command, out),
         Command::Offsets(arguments) => offsets::run(&arguments, out),
         Command::Records(command) => records::run(&command, out),

@@ -60,7 +60,8 @@ impl Drop for Broker {
 fn launch(directory: &Path, address: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_corelogd"));
     command
-        .args(["--listen", address, "--memory", "64M", "-o", "num.partitions=2", "--data-dir"])
+        .args(["--listen", address, "--memory", "64M", "-o", "num.partitions=2"])
+        .args(["-o", "group.initial.rebalance.delay.ms=100", "--data-dir"])
         .arg(directory);
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (sender, lines) = channel();

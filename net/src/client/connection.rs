@@ -87,6 +87,15 @@ impl Connection {
         self.incoming.receive(ticket)
     }
 
+    /// As `receive`, and waits for `within` at most; none: not yet, and the ticket is as good as before.
+    pub fn receive_within<R: Request>(
+        &mut self,
+        ticket: &Ticket<R>,
+        within: Duration,
+    ) -> Result<Option<R::Response>, ClientError> {
+        self.incoming.receive_within(ticket, within)
+    }
+
     /// Sends and waits for the answer; nothing else may be on its way.
     pub fn call<R: Request>(&mut self, request: &R) -> Result<R::Response, ClientError> {
         let ticket = self.send(request)?;
@@ -149,6 +158,29 @@ impl Incoming {
     pub fn receive<R: Request>(&mut self, ticket: Ticket<R>) -> Result<R::Response, ClientError> {
         let answer = self.frame(R::API.name())?;
         self.open::<R>(answer, &ticket, ticket.version)
+    }
+
+    fn receive_within<R: Request>(
+        &mut self,
+        ticket: &Ticket<R>,
+        within: Duration,
+    ) -> Result<Option<R::Response>, ClientError> {
+        let usual = self.timeout;
+        self.wait_for(within)?;
+        let frame = self.frame(R::API.name());
+        self.wait_for(usual)?;
+        match frame {
+            Err(ClientError::TimedOut { .. }) => Ok(None),
+            frame => self.open::<R>(frame?, ticket, ticket.version).map(Some),
+        }
+    }
+
+    /// What a read may take from now on; what has been read of an answer stays.
+    fn wait_for(&mut self, timeout: Duration) -> Result<(), ClientError> {
+        // Zero would mean for ever.
+        self.timeout = timeout.max(Duration::from_millis(1));
+        let set = self.stream.set_read_timeout(Some(self.timeout));
+        set.map_err(|source| ClientError::Unreachable { address: self.address.to_string(), source })
     }
 
     /// Reads an answer of a version that need not be the ticket's: ApiVersions is answered in v0 to who asks for too much.

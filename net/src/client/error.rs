@@ -37,6 +37,8 @@ pub enum ClientError {
     NoPartition { topic: String, partition: i32, count: usize },
     #[error("topic {0} does not exist; `corelog topic create {0}` makes it")]
     NoTopic(String),
+    #[error("group {0} does not exist; `corelog group list` lists those that do")]
+    NoGroup(String),
     #[error("there is no broker {0}; `corelog cluster describe` lists them")]
     NoBroker(String),
     #[error("a record of {topic} cannot be batched: {reason}")]
@@ -77,9 +79,22 @@ impl ClientError {
             | ClientError::Incomplete { .. }
             | ClientError::NoPartition { .. }
             | ClientError::NoTopic(_)
+            | ClientError::NoGroup(_)
             | ClientError::NoBroker(_)
             | ClientError::Record { .. } => false,
         }
+    }
+
+    /// The coordinator moves, loads or is not there yet: it is worth to look for it again.
+    pub fn is_coordinators_passing_trouble(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                ErrorCode::NotCoordinator
+                    | ErrorCode::CoordinatorNotAvailable
+                    | ErrorCode::CoordinatorLoadInProgress
+            )
+        )
     }
 
     /// The connection can carry nothing more: what was in flight on it is unknown.

@@ -23,3 +23,13 @@ pub const IN_FLIGHT_MAX: usize = 16;
 
 /// Sealed batches that wait for their turn: beyond it `Producer::push` waits for answers.
 pub const READY_BATCHES_MAX: usize = 64;
+
+/// Between two heartbeats of a classic member: a third of the shortest session timeout that brokers allow by default, and half.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(3);
+
+/// How old the leader's knowledge of its topics' partitions may be.
+pub const METADATA_AGE_MAX: Duration = Duration::from_secs(30);
+
+/// Between two heartbeats of a consumer group's member that has nothing to read yet: the coordinator may assign a moment later
+/// (`group.consumer.assignment.interval.ms`), and its own interval is longer.
+pub const HEARTBEAT_EMPTY_HANDED: Duration = Duration::from_millis(500);
