@@ -11,12 +11,15 @@ use std::{
 };
 
 use broker::{Broker, PATIENCE, start};
+use engine::error::ErrorCode;
 use engine::record::{BatchBuilder, Codec, RecordData};
 use net::{
     admin,
     wire::{
         create_topics::{CreatableTopic, CreateTopicsRequest},
         fetch::{FetchPartition, FetchRequest, FetchTopic},
+        find_coordinator::FindCoordinatorRequest,
+        offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
     },
 };
@@ -115,6 +118,31 @@ fn what_went_through_the_broker_is_counted() {
     assert_eq!(value(&text, "corelog_errors_total", &["\"Produce\"", "UnknownTopicOrPartition"]), 1.0);
     assert_eq!(value(&text, "corelog_connections_opened_total", &[]), 3.0);
     assert!(value(&text, "process_resident_memory_bytes", &[]) > 1e6);
+}
+
+#[test]
+fn a_group_is_told_with_what_it_lags_behind() {
+    let told = started();
+    produce_and_fetch(&told.broker);
+    let coordinator =
+        FindCoordinatorRequest { coordinator_keys: vec!["readers".into()], ..Default::default() };
+    assert_eq!(told.broker.ask(&coordinator, 4).coordinators[0].error_code, 0);
+    let partitions = vec![OffsetCommitRequestPartition { committed_offset: 1, ..Default::default() }];
+    let topics = vec![OffsetCommitRequestTopic { name: "orders".into(), partitions, ..Default::default() }];
+    let commit = OffsetCommitRequest { group_id: "readers".into(), topics, ..Default::default() };
+    let loading = ErrorCode::CoordinatorLoadInProgress.code();
+    let mut code = loading;
+    while code == loading {
+        code = told.broker.ask(&commit, 9).topics[0].partitions[0].error_code;
+    }
+    assert_eq!(code, 0);
+    let text = get(told.admin, "/metrics");
+    let labels = ["group=\"readers\"", "topic=\"orders\"", "partition=\"0\""];
+    assert_eq!(value(&text, "corelog_group_committed_offset", &labels), 1.0, "{text}");
+    assert_eq!(value(&text, "corelog_group_lag_records", &labels), 1.0);
+    assert_eq!(value(&text, "corelog_groups", &["type=\"classic\"", "state=\"Empty\""]), 1.0);
+    assert!(text.contains("corelog_group_members{group=\"readers\"} 0\n"), "{text}");
+    assert_eq!(value(&text, "corelog_groups_left_out", &[]), 0.0);
 }
 
 #[test]

@@ -106,4 +106,13 @@ pub const METRICS_PARTITIONS_MAX: usize = 1_000;
 /// With more topics than these, topics have none either.
 pub const METRICS_TOPICS_MAX: usize = 1_000;
 
+/// Groups that one turn of a coordinator gives figures of.
+pub const METRICS_PAGE_GROUPS: usize = 64;
+
+/// Groups beyond these have no series of their own.
+pub const METRICS_GROUPS_MAX: usize = 1_000;
+
+/// Offsets of groups beyond these are not told: two series each, and they are a megabyte a scrape.
+pub const METRICS_GROUP_OFFSETS_MAX: usize = 5_000;
+
 const _: () = assert!(METRICS_WAIT_MS_MAX < ADMIN_REQUEST_MS_MAX);

@@ -9,6 +9,7 @@ pub mod classic;
 pub mod config;
 pub mod consumer;
 pub mod effects;
+pub mod figures;
 mod groups;
 mod heartbeats;
 mod inventory;

@@ -12,7 +12,10 @@ use crate::{
     base::{CoreId, Deadline, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition},
     controller::{Image, Instruction, Outcome},
     error::ErrorCode,
-    group,
+    group::{
+        self,
+        figures::{GroupFigures, GroupPage},
+    },
     metrics::Figures,
     quota::Admission,
     record::RecordFault,
@@ -45,6 +48,7 @@ pub enum Command {
     /// What this core has counted.
     Measure,
     MeasurePartitions(PartitionPage),
+    MeasureGroups(GroupPage),
     /// For the coordinator of the groups that it names; a JoinGroup is answered when the members have come.
     Group(group::request::Request),
 }
@@ -66,6 +70,8 @@ pub enum Reply {
     Measured(Box<Figures>),
     /// Fewer than asked for: there are no more.
     PartitionsMeasured(Vec<PartitionFigures>),
+    /// Fewer than asked for: there are no more.
+    GroupsMeasured(Vec<GroupFigures>),
     Group(group::request::Reply),
 }
 

@@ -189,6 +189,10 @@ impl Shard {
             Command::Release(ip) => self.connections.release(ip),
             Command::Measure => self.measure(call),
             Command::MeasurePartitions(page) => self.measure_partitions(call, page),
+            Command::MeasureGroups(page) => {
+                let figures = self.coordinator.groups().figures(&page);
+                self.reply(call, Reply::GroupsMeasured(figures));
+            }
             Command::Group(request) => self.group(now, call, request),
         }
     }

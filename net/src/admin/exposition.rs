@@ -18,6 +18,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         api::measure::ALL,
         engine::shard::measure::ALL,
         super::partitions::ALL,
+        super::groups::ALL,
         super::process::ALL,
     ];
     counted.into_iter().flatten().copied()

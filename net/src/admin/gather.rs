@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     base::{CoreId, TopicId},
+    group::figures::GroupPage,
     shard::command::{Command, PartitionPage, Reply},
 };
 use futures_lite::future;
 use glommio::timer::Timer;
 
-use super::{Admin, exposition::Text, partitions::Collected, process};
+use super::{Admin, exposition::Text, groups::Gathered, partitions::Collected, process};
 use crate::limits;
 
 impl Admin {
@@ -26,11 +27,16 @@ impl Admin {
             }
             let mut text = Text::default();
             text.figures(all);
+            let mut groups = Gathered::default();
+            for core in self.cores() {
+                self.gather_groups(core, &mut groups).await;
+            }
             let mut collected = Collected::default();
             for core in self.cores() {
-                self.collect(core, &mut collected).await;
+                self.collect(core, &mut collected, &mut groups).await;
             }
             collected.tell(&mut text, async || glommio::yield_if_needed().await).await;
+            groups.tell(&mut text, async || glommio::yield_if_needed().await).await;
             process::tell(&self.about, &mut text);
             text.into_string()
         })
@@ -55,8 +61,26 @@ impl Admin {
         (0..self.about.cores).map(CoreId)
     }
 
+    /// The groups that one core coordinates, a page at a time.
+    async fn gather_groups(&self, core: CoreId, into: &mut Gathered) {
+        let mut after = None;
+        loop {
+            let (groups, offsets) = (limits::METRICS_PAGE_GROUPS, into.room());
+            let page = Command::MeasureGroups(GroupPage { after, groups, offsets });
+            let Reply::GroupsMeasured(figures) = self.node.call(core, page).await else {
+                unreachable!("a MeasureGroups is answered with GroupsMeasured")
+            };
+            let is_last = figures.len() < groups;
+            after = figures.last().map(|one| one.group.clone());
+            figures.into_iter().for_each(|one| into.add(one));
+            if is_last {
+                return;
+            }
+        }
+    }
+
     /// One core's partitions, a page at a time: no turn is long.
-    async fn collect(&self, core: CoreId, into: &mut Collected) {
+    async fn collect(&self, core: CoreId, into: &mut Collected, groups: &mut Gathered) {
         let mut page = PartitionPage { after: None, count: limits::METRICS_PAGE_PARTITIONS };
         // Ordered by topic: one look-up for all partitions of one.
         let mut known: Option<(TopicId, Option<Arc<str>>)> = None;
@@ -75,6 +99,7 @@ impl Admin {
                 known = Some((topic, name.clone()));
                 // The metadata log is no topic, and a topic may be gone by now.
                 if let Some(name) = name {
+                    groups.note_end(&name, one);
                     into.add(name, *one);
                 }
             }

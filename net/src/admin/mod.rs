@@ -4,6 +4,7 @@
 
 mod exposition;
 mod gather;
+mod groups;
 mod http;
 mod partitions;
 mod process;
