@@ -4,8 +4,9 @@
 use crate::config::key::Type::{Boolean, Class, Double, Int, List, Long, Password, Short, String as Text};
 use crate::config::key::{Check, Effect, Key, Update};
 
-/// What Kafka lets be changed while it runs, without effect here as everything in this file. Options of connections'
-/// security are not among them until connections have it.
+/// What Kafka lets be changed while it runs, without effect here as everything in this file. Of the options of connections'
+/// security those of Kerberos alone, which have none in Kafka either where no listener speaks it; the others are not among
+/// them until connections have it.
 const DYNAMIC: &[&str] = &[
     "background.threads",
     "config.providers",
@@ -35,15 +36,34 @@ const DYNAMIC: &[&str] = &[
     "share.coordinator.cached.buffer.max.bytes",
 ];
 
+const DYNAMIC_PER_BROKER: &[&str] = &[
+    "sasl.kerberos.kinit.cmd",
+    "sasl.kerberos.min.time.before.relogin",
+    "sasl.kerberos.principal.to.local.rules",
+    "sasl.kerberos.service.name",
+    "sasl.kerberos.ticket.renew.jitter",
+    "sasl.kerberos.ticket.renew.window.factor",
+];
+
 const fn update_of(name: &str) -> Update {
+    if is_among(DYNAMIC, name) {
+        Update::ClusterWide
+    } else if is_among(DYNAMIC_PER_BROKER, name) {
+        Update::PerBroker
+    } else {
+        Update::ReadOnly
+    }
+}
+
+const fn is_among(names: &[&str], name: &str) -> bool {
     let mut index = 0;
-    while index < DYNAMIC.len() {
-        if is_same(DYNAMIC[index].as_bytes(), name.as_bytes()) {
-            return Update::ClusterWide;
+    while index < names.len() {
+        if is_same(names[index].as_bytes(), name.as_bytes()) {
+            return true;
         }
         index += 1;
     }
-    Update::ReadOnly
+    false
 }
 
 /// `==` for constants.

@@ -127,6 +127,7 @@ mod tests {
             )
         );
         assert_eq!(check(broker(), &[("log.retention.ms", "1000"), ("listeners", "PLAINTEXT://:1")]), Ok(()));
+        assert_eq!(check(broker(), &[("sasl.kerberos.min.time.before.relogin", "58000")]), Ok(()));
         assert_eq!(
             check(broker(), &[("num.partitions", "2")]),
             refused(ErrorCode::InvalidRequest, "Cannot update these configs dynamically: [num.partitions]")
