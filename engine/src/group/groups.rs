@@ -11,6 +11,7 @@ use super::kind::Kind;
 use super::limits::{ALARMS_PER_TURN, MAP_ENTRY_BYTES};
 use super::offsets::{Offsets, Room};
 use super::request::{Caller, Reply, Request};
+use super::resolutions::Resolutions;
 use super::timers::{Alarm, GroupId, Timers};
 use super::walk::Walks;
 use crate::base::{Deadline, Now, PartitionIndex};
@@ -55,6 +56,7 @@ pub struct Groups {
     pub(super) groups: BTreeMap<GroupId, Group>,
     timers: Timers,
     pub(super) walks: Walks,
+    pub(super) resolutions: Resolutions,
     pub(super) bytes: usize,
 }
 
@@ -66,6 +68,7 @@ impl Groups {
             groups: BTreeMap::new(),
             timers: Timers::default(),
             walks: Walks::default(),
+            resolutions: Resolutions::default(),
             bytes: 0,
         }
     }

@@ -170,6 +170,9 @@ impl Groups {
                 live.settle(turn.now, decision, &mut turn.effects.timers);
             }
         });
+        if decision.resolves {
+            self.ask_for_resolution(id);
+        }
     }
 
     /// These members are overdue.

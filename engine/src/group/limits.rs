@@ -15,6 +15,13 @@ pub const SWEEP_GROUPS_PER_TURN: usize = 256;
 /// Tombstones that one step of the walk writes at most; what is left of a group is found by the next walk.
 pub const SWEEP_RECORDS_PER_TURN: usize = 4096;
 
+/// Comparisons of a topic's name with a regular expression that one turn makes. The worst expression that compiles may take
+/// milliseconds for the longest name.
+pub const COMPARISONS_PER_TURN: usize = 64;
+
+/// Expressions of one group that are resolved together: what they match is in memory until the last name was looked at.
+pub const EXPRESSIONS_PER_RESOLUTION: usize = 16;
+
 /// Alarms that one turn answers; the rest ring in the next.
 pub const ALARMS_PER_TURN: usize = 1024;
 
@@ -24,4 +31,5 @@ pub const LIST_GROUPS_MAX: usize = 1024;
 /// What a map keeps beside a key and a value, roughly.
 pub const MAP_ENTRY_BYTES: usize = 32;
 
+const _: () = assert!(EXPRESSIONS_PER_RESOLUTION <= COMPARISONS_PER_TURN);
 const _: () = assert!(MEMBER_ID_PREFIX_BYTES_MAX + 64 < STRING_BYTES_MAX);

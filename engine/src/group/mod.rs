@@ -20,6 +20,7 @@ pub mod offsets;
 mod positions;
 pub mod record;
 pub mod request;
+mod resolutions;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ impl ConsumerGroup {
         }
         let records = vec![away.current_record(&self.id)];
         let alarms = vec![(member.id.clone(), AlarmChange::Cancel(MemberAlarm::Rebalance))];
-        Ok(Leave::Away(Decision { records, alarms, seen: None }))
+        Ok(Leave::Away(Decision { records, alarms, ..Decision::default() }))
     }
 
     /// Takes members out; the others get what they had. Ids of no member are passed over.

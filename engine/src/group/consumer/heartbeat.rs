@@ -10,12 +10,10 @@ use super::epoch::Epoch;
 use super::member::{Member, MemberId, MemberState};
 use super::reconcile::{Goal, Subscription};
 use super::request::{ConsumerHeartbeat, ConsumerHeartbeatReply};
-use super::{AlarmChange, ConsumerGroup, Context, Decision, MemberAlarm, Resolved, draft, regex, topics};
+use super::{AlarmChange, ConsumerGroup, Context, Decision, MemberAlarm, draft, topics};
 use crate::base::{PartitionIndex, TopicId};
 use crate::error::{ErrorCode, Refusal};
-use crate::group::record::{
-    ConsumerGroupMetadataValue, ConsumerGroupRegularExpressionValue, GroupRecord, RegexKey,
-};
+use crate::group::record::{ConsumerGroupMetadataValue, GroupRecord};
 
 /// Who a request is from.
 pub(super) struct Entry<'a> {
@@ -150,11 +148,10 @@ impl ConsumerGroup {
             replaced: entry.replaced.as_ref(),
             regexes: Cow::Borrowed(&self.regexes),
         };
-        if regex_changed {
-            self.change_regex(before, &mut draft, decision)?;
-        }
-        let mut bump = entry.is_new || names_changed || regex_changed;
-        bump |= self.refresh_regexes(cx, &mut draft, decision);
+        // While a new expression is not resolved nobody knows what the member gives up: it keeps what it has.
+        let changed = names_changed || regex_changed && self.change_regex(before, &mut draft, decision)?;
+        let bump = entry.is_new || changed;
+        decision.resolves = self.wants_resolution(cx, &draft);
 
         let mut epoch = self.epoch;
         let version = cx.topics.version();
@@ -176,8 +173,7 @@ impl ConsumerGroup {
             (self.assignment_epoch, draft.target_before().map(Cow::Borrowed))
         };
 
-        let subscription =
-            if names_changed || regex_changed { Subscription::Changed } else { Subscription::Same };
+        let subscription = if changed { Subscription::Changed } else { Subscription::Same };
         if subscription == Subscription::Same && updated.is_reconciled_to(target_epoch) {
             return Ok(Cow::Borrowed(updated));
         }
@@ -204,61 +200,6 @@ impl ConsumerGroup {
             decision.alarms.push((next.id.clone(), change));
         }
         Ok(Cow::Owned(next))
-    }
-
-    fn change_regex(
-        &self,
-        before: &Member,
-        draft: &mut Draft<'_>,
-        decision: &mut Decision,
-    ) -> Result<(), Refusal> {
-        let in_use = draft.regexes_in_use();
-        if let Some(old) = &before.regex
-            && !in_use.contains(old)
-            && draft.regexes.to_mut().remove(old).is_some()
-        {
-            decision.records.push(self.regex_record(old, None));
-        }
-        match &draft.member.regex {
-            Some(new) if !self.regexes.contains_key(new) => regex::check(new),
-            _ => Ok(()),
-        }
-    }
-
-    /// Resolves expressions that are new, and again those that may match other topics by now. Says whether any does.
-    fn refresh_regexes(&self, cx: &Context<'_>, draft: &mut Draft<'_>, decision: &mut Decision) -> bool {
-        let (version, now) = (cx.topics.version(), cx.now.wall.0);
-        let is_due = |resolved: &Resolved| {
-            let age_ms = now.saturating_sub(resolved.at.0);
-            resolved.version != version && age_ms > regex::REFRESH_INTERVAL_MIN_MS
-                || age_ms > cx.settings.regex_refresh_interval_ms
-        };
-        let is_missing = |regex: &Arc<str>| !draft.regexes.contains_key(regex);
-        let mut due: Vec<Arc<str>> =
-            draft.member.regex.iter().filter(|regex| is_missing(regex)).cloned().collect();
-        if draft.regexes.values().any(is_due) {
-            let in_use = draft.regexes_in_use();
-            due.extend(in_use.into_iter().filter(|regex| draft.regexes.get(regex).is_some_and(is_due)));
-        }
-        let mut changed = false;
-        for pattern in due {
-            let topics = regex::resolve(&pattern, cx.topics);
-            changed |= draft.regexes.get(&pattern).is_none_or(|before| before.topics != topics);
-            let resolved = Resolved { topics, version, at: cx.now.wall };
-            decision.records.push(self.regex_record(&pattern, Some(&resolved)));
-            draft.regexes.to_mut().insert(pattern, resolved);
-        }
-        changed
-    }
-
-    pub(super) fn regex_record(&self, regex: &str, resolved: Option<&Resolved>) -> GroupRecord {
-        let value = resolved.map(|resolved| ConsumerGroupRegularExpressionValue {
-            topics: resolved.topics.iter().map(|topic| topic.to_string()).collect(),
-            version: resolved.version,
-            timestamp: resolved.at,
-        });
-        let key = RegexKey { group: self.id.to_string(), regex: regex.to_owned() };
-        GroupRecord::ConsumerGroupRegularExpression(key, value)
     }
 
     pub(super) fn record_epoch(&self, epoch: Epoch, metadata_hash: i64, decision: &mut Decision) {

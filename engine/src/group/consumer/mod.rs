@@ -22,6 +22,7 @@ mod protocol;
 mod reconcile;
 mod regex;
 mod request;
+mod resolve;
 mod settings;
 mod topics;
 
@@ -44,6 +45,7 @@ pub use fence::Leave;
 pub use live::Live;
 pub use member::{Member, MemberId, MemberState};
 pub use migrate::ClassicSeat;
+pub use regex::Matching;
 pub use request::{
     ConsumerHeartbeat, ConsumerHeartbeatReply, Described, DescribedConsumerGroup, DescribedConsumerMember,
 };
@@ -65,6 +67,8 @@ pub struct Decision {
     pub alarms: Vec<(MemberId, AlarmChange)>,
     /// The group has looked at this version of the topics.
     pub seen: Option<i64>,
+    /// Expressions are to be resolved, in turns to come.
+    pub resolves: bool,
 }
 
 /// What rings for a member.

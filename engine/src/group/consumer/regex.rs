@@ -36,18 +36,60 @@ pub(super) fn check(pattern: &str) -> Result<(), Refusal> {
     compile(pattern).map(drop).map_err(refuse)
 }
 
-/// The names that match; none for an expression that was stored by a software with other rules.
-pub(super) fn resolve(pattern: &str, topics: &dyn Topics) -> BTreeSet<Arc<str>> {
-    let mut names = BTreeSet::new();
-    match compile(pattern) {
-        Ok(regex) => topics.each_name(&mut |name| {
-            if regex.is_match(name) {
-                names.insert(name.clone());
+/// Expressions of one group on their way through the topics, a few names a turn: an expression and the names are clients', so
+/// together they may take longer than a turn may.
+#[derive(Debug)]
+pub struct Matching {
+    topics: Arc<dyn Topics>,
+    /// The last name that was looked at.
+    after: Option<Arc<str>>,
+    expressions: Vec<(Expression, BTreeSet<Arc<str>>)>,
+}
+
+#[derive(Debug)]
+struct Expression {
+    pattern: Arc<str>,
+    /// None: it was stored by a software with other rules, and matches nothing.
+    regex: Option<Regex>,
+}
+
+impl Matching {
+    pub fn new(patterns: Vec<Arc<str>>, topics: Arc<dyn Topics>) -> Matching {
+        let expressions = patterns.into_iter().map(|pattern| {
+            let compiled = compile(&pattern);
+            if let Err(error) = &compiled {
+                tracing::warn!(%pattern, %error, "a stored subscription does not compile");
             }
-        }),
-        Err(error) => tracing::warn!(pattern, %error, "a stored subscription does not compile"),
+            (Expression { pattern, regex: compiled.ok() }, BTreeSet::new())
+        });
+        Matching { expressions: expressions.collect(), topics, after: None }
     }
-    names
+
+    /// Looks at the next names, as many as make this many comparisons. Whether that was all.
+    pub fn go_on(&mut self, comparisons_max: usize) -> bool {
+        let names_max = (comparisons_max / self.expressions.len().max(1)).max(1);
+        let names = self.topics.names_after(self.after.as_deref(), names_max);
+        for name in &names {
+            for (expression, found) in &mut self.expressions {
+                if expression.regex.as_ref().is_some_and(|regex| regex.is_match(name)) {
+                    found.insert(name.clone());
+                }
+            }
+        }
+        let is_over = names.len() < names_max;
+        self.after = names.into_iter().next_back();
+        is_over
+    }
+
+    /// Of the topics that were looked at.
+    pub fn version(&self) -> i64 {
+        self.topics.version()
+    }
+
+    /// Each expression with what it matches.
+    pub fn found(self) -> impl Iterator<Item = (Arc<str>, BTreeSet<Arc<str>>)> {
+        self.expressions.into_iter().map(|(expression, found)| (expression.pattern, found))
+    }
 }
 
 #[cfg(test)]

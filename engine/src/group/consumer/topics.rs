@@ -13,7 +13,8 @@ pub trait Topics: Debug {
     /// Id and number of partitions.
     fn by_name(&self, name: &str) -> Option<(TopicId, i32)>;
     fn name(&self, id: TopicId) -> Option<Arc<str>>;
-    fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>));
+    /// Names behind this one, in their order, at most so many; none: from the first.
+    fn names_after(&self, name: Option<&str>, count_max: usize) -> Vec<Arc<str>>;
 
     /// What was set on this group.
     fn options(&self, _group: &str) -> GroupOptions {
@@ -38,7 +39,9 @@ impl Topics for NoTopics {
         None
     }
 
-    fn each_name(&self, _: &mut dyn FnMut(&Arc<str>)) {}
+    fn names_after(&self, _: Option<&str>, _: usize) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 }
 
 /// What a group's assignment depends on, as one number: which of the subscribed topics exist, under which ids, with how many

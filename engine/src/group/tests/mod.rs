@@ -1,6 +1,7 @@
 //! What groups promise, driven by hand: time moves when a test says so, and every record that is accepted is kept, so that a
 //! replay can be held against what lives.
 
+mod expressions;
 mod lives;
 mod offsets;
 mod rebalances;

@@ -167,6 +167,7 @@ impl Shard {
             self.carry_out(now, effects);
         }
         self.walk_on(now);
+        self.resolve_on(now);
         if !self.coordinator.answered.is_empty() {
             self.wake = true;
         }
@@ -193,6 +194,14 @@ impl Shard {
         let effects = coordinator.groups.walk_on(now, &is_loaded);
         self.wake = true;
         self.carry_out(now, effects);
+    }
+
+    fn resolve_on(&mut self, now: Now) {
+        if self.coordinator.groups.is_resolving() && !self.checkpoint.is_stopping() {
+            let effects = self.coordinator.groups.resolve_on(now);
+            self.wake = true;
+            self.carry_out(now, effects);
+        }
     }
 
     fn carry_out(&mut self, now: Now, effects: Effects) {

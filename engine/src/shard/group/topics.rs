@@ -43,10 +43,10 @@ impl Topics for ImageTopics {
         Some(self.image.topic_by_id(id)?.name.clone())
     }
 
-    fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>)) {
-        for topic in self.image.topics() {
-            visit(&topic.name);
-        }
+    fn names_after(&self, name: Option<&str>, count_max: usize) -> Vec<Arc<str>> {
+        let from = self.image.topics_from(name.unwrap_or_default());
+        let behind = from.filter(|topic| Some(&*topic.name) != name);
+        behind.map(|topic| topic.name.clone()).take(count_max).collect()
     }
 
     fn options(&self, group: &str) -> GroupOptions {

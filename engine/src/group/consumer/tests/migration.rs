@@ -251,8 +251,8 @@ fn a_groups_own_options_win_over_the_brokers() {
         fn name(&self, id: TopicId) -> Option<Arc<str>> {
             self.0.name(id)
         }
-        fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>)) {
-            self.0.each_name(visit);
+        fn names_after(&self, name: Option<&str>, count_max: usize) -> Vec<Arc<str>> {
+            self.0.names_after(name, count_max)
         }
         fn options(&self, group: &str) -> GroupOptions {
             assert_eq!(group, GROUP);

@@ -23,7 +23,7 @@ pub(super) fn topic_id(number: u8) -> TopicId {
     TopicId([number; 16])
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FakeTopics {
     pub version: i64,
     pub topics: BTreeMap<Arc<str>, (TopicId, i32)>,
@@ -54,8 +54,9 @@ impl Topics for FakeTopics {
         self.topics.iter().find(|(_, (known, _))| *known == id).map(|(name, _)| name.clone())
     }
 
-    fn each_name(&self, visit: &mut dyn FnMut(&Arc<str>)) {
-        self.topics.keys().for_each(visit);
+    fn names_after(&self, name: Option<&str>, count_max: usize) -> Vec<Arc<str>> {
+        let behind = self.topics.keys().filter(|known| name.is_none_or(|name| &***known > name));
+        behind.take(count_max).cloned().collect()
     }
 }
 
@@ -67,6 +68,8 @@ pub(super) struct World {
     pub log: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// What rings for whom, and when.
     pub alarms: BTreeMap<(MemberId, MemberAlarm), i64>,
+    /// Expressions shall be resolved.
+    pub resolves: bool,
 }
 
 impl World {
@@ -81,6 +84,7 @@ impl World {
             now_ms: 1_000_000,
             log: Vec::new(),
             alarms: BTreeMap::new(),
+            resolves: false,
         }
     }
 
@@ -96,6 +100,7 @@ impl World {
             assert_eq!(self.group.apply(record), Applied::Kept);
         }
         self.group.settle(decision);
+        self.resolves |= decision.resolves;
         for (member, change) in &decision.alarms {
             let at = |ms: &u64| self.now_ms + *ms as i64;
             match change {
@@ -170,6 +175,18 @@ impl World {
                 self.accept(&decision);
             }
         }
+    }
+
+    /// Resolves what is to be resolved, as the coordinator does after a heartbeat.
+    pub fn resolve(&mut self) {
+        if !std::mem::take(&mut self.resolves) {
+            return;
+        }
+        let due = self.group.regexes_due(&self.cx(), usize::MAX);
+        let mut matching = Matching::new(due, Arc::new(self.topics.clone()));
+        while !matching.go_on(2) {}
+        let decision = self.group.resolved(&self.cx(), matching);
+        self.accept(&decision);
     }
 
     pub fn assigned(&self, member: &str) -> BTreeSet<(TopicId, i32)> {

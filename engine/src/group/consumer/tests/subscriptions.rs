@@ -78,22 +78,86 @@ fn a_regular_expression_matches_the_topics_that_exist_and_those_that_come() {
     world.topics.set("foobar", 2, 2);
     world.topics.set("bar", 3, 2);
     world.beat(&regex("a", "foo.*")).unwrap();
+    world.resolve();
+    world.beat(&plain("a", 1)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "foobar"]);
     world.topics.set("foo2", 4, 1);
     world.pass(10_001);
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
+    world.resolve();
+    world.beat(&plain("a", 2)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "foobar", "foo2"]);
+}
+
+/// As Kafka does it: the names are assigned with the answer to the join, what the expression matches with a later one.
+#[test]
+fn names_are_assigned_at_once_and_what_an_expression_matches_when_it_is_resolved() {
+    let mut world = World::new();
+    world.topics.set("bar", 2, 2);
+    let both = ConsumerHeartbeat { regex: Some("b.*".to_string()), ..join("a", &["foo"]) };
+    assert_eq!(world.beat(&both).unwrap().epoch, Epoch(1));
+    assert_eq!(names(&world, "a"), ["foo"]);
+    world.resolve();
+    assert_eq!(world.group.epoch(), Epoch(2));
+    assert_eq!(world.beat(&plain("a", 1)).unwrap().epoch, Epoch(2));
+    assert_eq!(names(&world, "a"), ["foo", "bar"]);
+}
+
+#[test]
+fn an_expression_that_matches_nothing_new_moves_no_group() {
+    let mut world = World::new();
+    world.beat(&regex("a", "none.*")).unwrap();
+    world.resolve();
+    assert_eq!(world.group.epoch(), Epoch(1));
+    world.topics.set("other", 7, 3);
+    world.pass(10_001);
+    world.beat(&plain("a", 1)).unwrap();
+    assert!(world.resolves);
+    world.resolve();
+    assert_eq!(world.group.epoch(), Epoch(1));
+    world.beat(&plain("a", 1)).unwrap();
+    assert!(!world.resolves, "it was looked at with these topics");
+}
+
+#[test]
+fn a_member_keeps_what_it_has_until_its_new_expression_is_resolved() {
+    let mut world = World::new();
+    world.topics.set("bar", 2, 2);
+    world.beat(&regex("a", "fo.*")).unwrap();
+    world.resolve();
+    world.beat(&plain("a", 1)).unwrap();
+    let reply = world.beat(&ConsumerHeartbeat { regex: Some("foo|bar".to_string()), ..plain("a", 2) });
+    assert_eq!(reply.unwrap().epoch, Epoch(2));
+    assert_eq!(names(&world, "a"), ["foo"]);
+    world.resolve();
+    world.beat(&plain("a", 2)).unwrap();
+    assert_eq!(names(&world, "a"), ["foo", "bar"]);
+}
+
+#[test]
+fn an_expression_that_is_dropped_while_it_is_matched_leaves_nothing() {
+    let mut world = World::new();
+    world.beat(&regex("a", "fo.*")).unwrap();
+    let due = world.group.regexes_due(&world.cx(), usize::MAX);
+    let mut matching = Matching::new(due, Arc::new(world.topics.clone()));
+    world.beat(&ConsumerHeartbeat { regex: Some(String::new()), ..plain("a", 1) }).unwrap();
+    while !matching.go_on(1) {}
+    let decision = world.group.resolved(&world.cx(), matching);
+    assert_eq!(decision, Decision::default());
 }
 
 #[test]
 fn a_regular_expression_goes_with_its_last_member() {
     let mut world = World::new();
     world.beat(&regex("a", "foo.*")).unwrap();
-    world.beat(&regex("b", "foo.*")).unwrap();
+    world.resolve();
+    let epoch = world.beat(&regex("b", "foo.*")).unwrap().epoch;
     world.beat(&plain("a", -1)).unwrap();
     assert_eq!(world.group.regexes.len(), 1);
-    let other = ConsumerHeartbeat { regex: Some("fo+".to_string()), ..plain("b", 2) };
+    let other = ConsumerHeartbeat { regex: Some("fo+".to_string()), ..plain("b", epoch.0) };
     let epoch = world.beat(&other).unwrap().epoch;
+    assert!(world.group.regexes.is_empty());
+    world.resolve();
     assert_eq!(world.group.regexes.keys().map(|regex| &**regex).collect::<Vec<_>>(), ["fo+"]);
     let none = ConsumerHeartbeat { regex: Some(String::new()), ..plain("b", epoch.0) };
     world.beat(&none).unwrap();
@@ -105,7 +169,7 @@ fn names_and_an_expression_count_together() {
     let mut world = World::new();
     world.topics.set("bar", 2, 2);
     world.beat(&ConsumerHeartbeat { regex: Some("b.*".to_string()), ..join("a", &["foo"]) }).unwrap();
-    assert_eq!(names(&world, "a"), ["foo", "bar"]);
+    world.resolve();
     assert!(world.group.is_subscribed_to("foo") && world.group.is_subscribed_to("bar"));
     assert!(!world.group.is_subscribed_to("baz"));
 }
