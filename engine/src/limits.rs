@@ -58,6 +58,8 @@ pub const COMMIT_AHEAD_BYTES: u64 = 256 << 10;
 
 /// See `shard::settings::Pacing`.
 pub const FLUSH_WRITE_BYTES: usize = 512 << 10;
+/// See `shard::settings::Pacing`.
+pub const SHARED_RUN_BYTES: usize = 64 << 10;
 /// Writes under way of one partition's flush: the device has the next one when it is done with the first.
 pub const FLUSH_WRITES_MAX: u32 = 2;
 /// Flush buffers alive at a time, per core.

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::{
     base::{FilePosition, Incarnation, JournalSequence},
-    io::journal::format::{
-        ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GROUP_MAGIC,
-        GroupHeader, padded,
+    io::journal::{
+        format::{
+            ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GROUP_MAGIC,
+            GroupHeader, padded,
+        },
+        layout,
     },
     limits::BLOCK_BYTES,
 };
@@ -60,6 +63,7 @@ fn seal(extent: &ExtentHeader, position: u64, group: &mut [u8]) -> Option<usize>
     for number in 0..count {
         let frame_at = GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES;
         let mut frame = FrameHeader::decode(&group[frame_at..frame_at + FRAME_HEADER_BYTES])?;
+        payload_at = layout::payload_at(payload_at, &frame);
         let payload = group.get_mut(payload_at..payload_at + frame.length as usize)?;
         payload_at += frame.length as usize;
         if frame.kind == FrameKind::Batch {

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use engine::{
     base::{Offset, TopicPartition},
-    io::journal::format::{ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, GROUP_HEADER_BYTES, GroupHeader},
+    io::journal::{
+        format::{ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, GROUP_HEADER_BYTES, GroupHeader},
+        layout,
+    },
     limits::BLOCK_BYTES,
     op::{FileName, Op, OpId},
 };
@@ -59,6 +62,7 @@ pub fn parse(extent: &ExtentHeader, position: u64, offset: usize, data: &Bytes) 
     for number in 0..count {
         let frame_at = offset + GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES;
         let frame = FrameHeader::decode(data.get(frame_at..frame_at + FRAME_HEADER_BYTES)?)?;
+        payload_at = layout::payload_at(payload_at, &frame);
         let end = payload_at + frame.length as usize;
         data.get(payload_at..end)?;
         frames.push((frame, data.slice(payload_at..end)));

@@ -82,6 +82,7 @@ impl Plan {
         Pacing {
             commit_ahead_bytes: [1, 2 << 10, 8 << 10, u64::MAX][random.usize(0..4)],
             flush_write_bytes: [4 << 10, 8 << 10, 64 << 10][random.usize(0..3)],
+            shared_run_bytes: [1, 4 << 10, 16 << 10, usize::MAX][random.usize(0..4)],
             flush_bytes_per_second: [256 << 10, 16 << 20, 1 << 30][random.usize(0..3)],
         }
     }

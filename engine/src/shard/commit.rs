@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use bytes::Bytes;
+
 use super::{
     Purpose, Shard,
     partition::{CachedBatch, Slot},
@@ -11,10 +13,7 @@ use super::{
 use crate::{
     base::{JournalSequence, Offset},
     config::Durability,
-    io::journal::{
-        format::{FrameKind, GROUP_HEADER_BYTES},
-        writer::Frame,
-    },
+    io::journal::{format::FrameKind, layout::GroupSize, writer::Frame},
     limits,
     log::Placement,
     op::{Class, Done, Op, Path, Sync},
@@ -63,11 +62,18 @@ struct InFlight {
 #[derive(Debug)]
 struct CachedGroup {
     sequence: JournalSequence,
-    bytes: u64,
+    data: Bytes,
     slots: Vec<Slot>,
 }
 
 impl Commit {
+    /// The memory of a group that the cache holds.
+    pub fn group(&self, sequence: JournalSequence) -> Option<&Bytes> {
+        let oldest = self.groups.front()?.sequence;
+        let group = self.groups.get(usize::try_from(sequence.0.checked_sub(oldest.0)?).ok()?)?;
+        Some(&group.data)
+    }
+
     pub fn stage(&mut self, slot: Slot, frame: Frame) -> FrameNumber {
         self.staged_bytes += frame.payload.len() as u64;
         self.frames.push_back(frame);
@@ -94,22 +100,22 @@ impl Commit {
         self.frames.is_empty() && self.images.is_empty() && self.in_flight.is_empty()
     }
 
-    /// How many of these frames make a group of at most `bytes_max` behind `bytes` of it, and its bytes; at least one if the group
-    /// is empty so far.
+    /// How many of these frames make a group of at most `bytes_max` behind what it has already, and how large it is then; at least
+    /// one if the group is empty so far.
     fn fitting<'a>(
         frames: impl Iterator<Item = &'a Frame>,
-        mut bytes: usize,
+        mut size: GroupSize<'a>,
         bytes_max: usize,
-    ) -> (usize, usize) {
+    ) -> (usize, GroupSize<'a>) {
         let mut count = 0;
         for frame in frames {
-            let whole = bytes + frame.group_bytes();
-            if whole > bytes_max && bytes > GROUP_HEADER_BYTES {
+            let whole = size.with(frame);
+            if whole.bytes() > bytes_max && !size.is_empty() {
                 break;
             }
-            (count, bytes) = (count + 1, whole);
+            (count, size) = (count + 1, whole);
         }
-        (count, bytes)
+        (count, size)
     }
 }
 
@@ -127,9 +133,10 @@ impl Shard {
         let rest = self.journal.bytes_left();
         let images_max = if rest >= IMAGE_BYTES_MAX { rest.min(bytes_max) } else { bytes_max };
         let frames = self.commit.images.iter().map(|(_, frame)| frame);
-        let (images, bytes) = Commit::fitting(frames, GROUP_HEADER_BYTES, images_max);
+        let (images, size) = Commit::fitting(frames, self.journal.empty_group(), images_max);
+        let bytes = size.bytes();
         let memory_full = self.unflushed_bytes >= self.config.budget.unflushed_bytes;
-        let batches = if memory_full { 0 } else { self.batches_with_room(bytes, bytes_max) };
+        let batches = if memory_full { 0 } else { self.batches_with_room(size, bytes_max) };
         if batches == 0 && !self.commit.frames.is_empty() {
             self.checkpoint.wanted = true;
         }
@@ -155,20 +162,21 @@ impl Shard {
             && self.commit.in_flight.len() < limits::COMMITS_IN_FLIGHT_MAX
             && self.commit.images.is_empty()
             && self.unflushed_bytes < self.config.budget.unflushed_bytes;
-        let first = self.commit.frames.front().map_or(usize::MAX, Frame::group_bytes);
-        if is_worth_it && GROUP_HEADER_BYTES.saturating_add(first) <= room {
-            let batches = self.batches_with_room(GROUP_HEADER_BYTES, limits::GROUP_BYTES_MAX.min(room));
+        let empty = self.journal.empty_group();
+        let first = self.commit.frames.front().map_or(usize::MAX, |frame| empty.with(frame).bytes());
+        if is_worth_it && first <= room {
+            let batches = self.batches_with_room(empty, limits::GROUP_BYTES_MAX.min(room));
             if batches > 0 {
                 self.write_group(0, batches);
             }
         }
     }
 
-    /// How many batches may join a group that has `bytes` already. What they leave of the journal must hold an image for every
+    /// How many batches may join a group of this size. What they leave of the journal must hold an image for every
     /// partition that is not flushed, or nothing could be flushed and no extent freed.
-    fn batches_with_room(&self, bytes: usize, bytes_max: usize) -> usize {
-        let (fitting, whole) = Commit::fitting(self.commit.frames.iter(), bytes, bytes_max);
-        let Some(extents) = self.journal.extents_free_after(whole) else { return 0 };
+    fn batches_with_room<'a>(&'a self, size: GroupSize<'a>, bytes_max: usize) -> usize {
+        let (fitting, whole) = Commit::fitting(self.commit.frames.iter(), size, bytes_max);
+        let Some(extents) = self.journal.extents_free_after(whole.bytes()) else { return 0 };
         let images_max = extents * (self.config.budget.extent_bytes as usize / IMAGE_BYTES_MAX - 1);
         let flushing = self.checkpoint.images_ahead();
         let mut images = self.dirty.len() + flushing;
@@ -226,7 +234,11 @@ impl Shard {
         self.commit.built = in_flight.last;
         let bytes = group.data.len() as u64;
         self.commit.cached_bytes += bytes;
-        let cached = CachedGroup { sequence: group.sequence, bytes, slots: slots.split_off(images) };
+        let cached = CachedGroup {
+            sequence: group.sequence,
+            data: group.data.clone(),
+            slots: slots.split_off(images),
+        };
         self.commit.groups.push_back(cached);
         let records: i64 = frames[images..].iter().map(|frame| frame.next.0 - frame.base.0).sum();
         in_flight.since_ns = self.measures.group_written(bytes, frames.len() as u64, records as u64);
@@ -315,7 +327,7 @@ impl Shard {
                 return;
             }
             let Some(group) = self.commit.groups.pop_front() else { return };
-            self.commit.cached_bytes -= group.bytes;
+            self.commit.cached_bytes -= group.data.len() as u64;
             for slot in group.slots {
                 let Some(partition) = self.table.get_mut(slot) else { continue };
                 if partition.cache.front().is_some_and(|batch| batch.sequence <= group.sequence) {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::{
     Purpose, Shard,
+    commit::Commit,
     partition::{Partition, Slot},
     segment_writer::{SegmentWriter, partial},
 };
@@ -158,7 +159,6 @@ impl Shard {
 
     /// The tail is safe: the job may write, when its turn comes.
     fn write_flush(&mut self, slot: Slot) {
-        let write_max = self.config.pacing.flush_write_bytes;
         let Some(partition) = self.table.get_mut(slot) else { return };
         let Some(job) = &partition.flush else { return };
         let log = partition.flushed.clone();
@@ -172,7 +172,7 @@ impl Shard {
                 log.active(),
                 &partition.tail,
                 bytes,
-                write_max,
+                &self.config.pacing,
             ),
             log,
         });
@@ -184,7 +184,7 @@ impl Shard {
     pub(super) fn write_more(&mut self, slot: Slot) -> Option<usize> {
         let partition = self.table.get_mut(slot).filter(|partition| !partition.deleted)?;
         let mut job = partition.flush.take_if(|job| job.ops < FLUSH_WRITES_MAX && job.writes.is_some())?;
-        let ops = next_writes(partition, &mut job);
+        let ops = next_writes(partition, &mut job, &self.commit);
         job.ops += ops.len() as u32;
         let bytes = ops.iter().map(write_bytes).sum();
         let done = job.ops == 0 && job.writes.is_none();
@@ -301,7 +301,7 @@ fn unflushed_bytes(partition: &Partition, target: Offset) -> usize {
 }
 
 /// Goes on with the job until there is something to write; with the last of it, the job has its result.
-fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
+fn next_writes(partition: &Partition, job: &mut FlushJob, commit: &Commit) -> Vec<Op> {
     let Some(Writes { mut log, segment: mut writer, mut entries }) = job.writes.take() else {
         return Vec::new();
     };
@@ -320,21 +320,13 @@ fn next_writes(partition: &Partition, job: &mut FlushJob) -> Vec<Op> {
         let applied = log.apply(&facts, batch.epoch, batch.placement, interval);
         let applied = applied.expect("cached batches continue the flushed log");
         if let Some((sealed, closing)) = applied.sealed {
-            let (bytes_left, write_max) = (writer.bytes_left(), writer.write_max());
-            writer.finish(&mut ops);
+            writer = writer.roll(directory, batch.base, &mut ops);
             entries.close(&sealed, closing, &mut ops);
             job.cuts.push(cut(directory, &sealed));
             entries = EntryWriter::new(directory.clone(), &Segment::empty(batch.base));
-            writer = SegmentWriter::new(
-                directory,
-                &Segment::empty(batch.base),
-                &Bytes::new(),
-                bytes_left,
-                write_max,
-            );
         }
         entries.push(applied.entries.index.as_ref(), applied.entries.time.as_ref());
-        writer.push(&batch.bytes, &mut ops);
+        writer.push(&batch.bytes, commit.group(batch.sequence), &mut ops);
         if !ops.is_empty() && batch.next < job.target {
             job.writes = Some(Writes { log, segment: writer, entries });
             return ops;

@@ -88,6 +88,9 @@ pub struct Pacing {
     pub commit_ahead_bytes: u64,
     /// The largest write of a flush, a multiple of the block size: copied within one turn, so it bounds how long the turn is.
     pub flush_write_bytes: usize,
+    /// Batches that follow each other in a group and in their segment and have so many bytes are flushed from the group's memory; it
+    /// saves their copy, and costs a write of its own for the block between two groups.
+    pub shared_run_bytes: usize,
     /// Where nobody waits for it, a flush writes so much a second and twice what comes in meanwhile: in one burst it would stand
     /// in the way of the journal's writes.
     pub flush_bytes_per_second: u64,
@@ -98,6 +101,7 @@ impl Default for Pacing {
         Pacing {
             commit_ahead_bytes: limits::COMMIT_AHEAD_BYTES,
             flush_write_bytes: limits::FLUSH_WRITE_BYTES,
+            shared_run_bytes: limits::SHARED_RUN_BYTES,
             flush_bytes_per_second: limits::FLUSH_BYTES_PER_SECOND,
         }
     }

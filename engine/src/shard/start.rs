@@ -71,7 +71,8 @@ impl Shard {
     pub fn new(seed: ShardSeed) -> Shard {
         let ShardSeed { config, image, incarnation, checkpoint_number, secret_seed, logs } = seed;
         let (core, budget) = (config.core, config.budget);
-        let journal = Journal::new(core, incarnation, budget.extent_bytes, budget.extents, secret_seed);
+        let journal = Journal::new(core, incarnation, budget.extent_bytes, budget.extents, secret_seed)
+            .aligning(config.pacing.shared_run_bytes);
         let mut shard = Shard {
             payload_bytes_max: Journal::payload_bytes_max(budget.extent_bytes),
             journal,

@@ -4,11 +4,12 @@
 //! extent      one file of fixed size: header block, then groups, each at a multiple of 4096 bytes
 //! header      magic "CLJX" · version u16 · core u16 · incarnation u64 · extent u32 · reserved u32 · generation u64 ·
 //!             secret u64 · first sequence u64 · CRC-32C u32 of all before it · zeros up to 4096
-//! group       header (40 bytes) · frame headers (64 bytes each) · payloads, one after the other · zeros up to 4096
+//! group       header (40 bytes) · frame headers (64 bytes each) · payloads, one after the other · zeros up to 4096;
+//!             before a payload whose frame says "aligned": zeros until it stands in its block as `position` does
 //! group header  magic "CLJG" · length u32 (without the zeros) · sequence u64 · durable up to u64 · frames u32 ·
 //!             reserved u64 · CRC-32C u32 of this header before the CRC and of all frame headers, seeded with
 //!             secret, incarnation, extent and position of the group
-//! frame header  kind u8 · flags u8 · reserved u16 · partition i32 · topic id 16 bytes · owner epoch u32 · payload length u32 ·
+//! frame header  kind u8 · flags u8 (1: aligned) · reserved u16 · partition i32 · topic id 16 bytes · owner epoch u32 · payload length u32 ·
 //!             segment base i64 · position u32 · payload CRC u32 · base offset i64 · next offset i64
 //! ```
 //!
@@ -33,6 +34,7 @@ pub const FRAME_HEADER_BYTES: usize = 64;
 /// The part of a batch that its own CRC does not cover, and that CRC.
 pub const BATCH_PREFIX_BYTES: usize = 21;
 const EXTENT_HEADER_BYTES: usize = 52;
+const ALIGNED: u8 = 1;
 
 /// What a frame redoes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,8 @@ pub struct GroupHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     pub kind: FrameKind,
+    /// The payload stands at the same place of its block as in the segment.
+    pub aligned: bool,
     pub partition: TopicPartition,
     pub owner_epoch: OwnerEpoch,
     pub length: u32,
@@ -146,7 +150,8 @@ impl ExtentHeader {
 impl FrameHeader {
     pub fn encode(&self, out: &mut [u8]) {
         out[0] = self.kind as u8;
-        out[1..4].fill(0);
+        out[1] = if self.aligned { ALIGNED } else { 0 };
+        out[2..4].fill(0);
         out[4..8].copy_from_slice(&self.partition.partition.0.to_be_bytes());
         out[8..24].copy_from_slice(&self.partition.topic.0);
         out[24..28].copy_from_slice(&self.owner_epoch.0.to_be_bytes());
@@ -162,6 +167,7 @@ impl FrameHeader {
         let bytes = bytes.get(..FRAME_HEADER_BYTES)?;
         Some(FrameHeader {
             kind: FrameKind::from_code(bytes[0])?,
+            aligned: bytes[1] & ALIGNED != 0,
             partition: TopicPartition {
                 topic: TopicId(bytes[8..24].try_into().ok()?),
                 partition: PartitionIndex(u32_at(bytes, 4) as i32),

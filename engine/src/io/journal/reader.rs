@@ -3,8 +3,11 @@
 
 use bytes::Bytes;
 
-use super::format::{
-    ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded,
+use super::{
+    format::{
+        ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded,
+    },
+    layout,
 };
 use crate::{
     base::{Incarnation, JournalSequence},
@@ -148,6 +151,7 @@ fn checked_frames(bytes: &Bytes, position: u64, group: &GroupHeader) -> Option<V
     for number in 0..group.frames as usize {
         let header_at = start + GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES;
         let header = FrameHeader::decode(&bytes[header_at..header_at + FRAME_HEADER_BYTES])?;
+        payload_at = layout::payload_at(payload_at, &header);
         let payload_end = payload_at.checked_add(header.length as usize).filter(|at| *at <= end)?;
         let payload = bytes.slice(payload_at..payload_end);
         if FrameHeader::crc_of(header.kind, &payload) != header.payload_crc {

@@ -4,15 +4,18 @@
 use bytes::Bytes;
 
 use super::{
-    format::{ExtentHeader, FrameKind},
+    format::{ExtentHeader, FrameKind, padded},
+    layout,
     reader::{Damage, ExtentBytes, Replay, order},
     writer::{Frame, GroupWrite, Journal},
 };
 use crate::{
     base::{
-        CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition,
+        Codec, CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch,
+        PartitionIndex, TopicPartition,
     },
     limits::BLOCK_BYTES,
+    record::{BatchBuilder, RecordData},
 };
 
 const EXTENT_BYTES: usize = 16 * BLOCK_BYTES;
@@ -157,4 +160,65 @@ fn a_journal_says_what_a_group_would_leave_free() {
         fill(&mut journal, &mut disk, number, number + 1);
     }
     assert_eq!(journal.extents_free_after(6000), None);
+}
+
+/// Batches of some partitions, each behind the one before it in its segment.
+fn batches(random: &mut fastrand::Rng, count: usize) -> Vec<Frame> {
+    let mut positions = [random.u32(0..9000), random.u32(0..9000)];
+    let mut which = 0;
+    let mut frames = Vec::new();
+    for number in 0..count {
+        if random.u8(0..4) == 0 {
+            which = random.usize(0..2);
+        }
+        let value = vec![number as u8; random.usize(0..3000)];
+        let mut builder = BatchBuilder::new(Codec::None, 8000);
+        assert!(builder.push(RecordData { value: Some(&value), ..RecordData::default() }));
+        let payload = builder.build().expect("a batch");
+        let position = FilePosition(positions[which]);
+        positions[which] += payload.len() as u32;
+        let base = Offset(number as i64);
+        let partition =
+            TopicPartition { partition: PartitionIndex(which as i32), ..TopicPartition::default() };
+        frames.push(Frame {
+            kind: FrameKind::Batch,
+            partition,
+            position,
+            payload,
+            base,
+            next: base,
+            ..frame(0, 0)
+        });
+    }
+    frames
+}
+
+#[test]
+fn aligned_runs_come_back_whole_and_stand_as_in_their_segment() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut aligned = 0;
+    for _ in 0..300 {
+        let run_bytes_min = [1, 4096, 8000][random.usize(0..3)];
+        let count = random.usize(1..12);
+        let frames = batches(&mut random, count);
+        let mut journal = journal(1, 4).aligning(run_bytes_min);
+        let size = frames.iter().fold(journal.empty_group(), |size, frame| size.with(frame));
+        let group = journal.build(&frames);
+        assert!(
+            group.data.len() <= BLOCK_BYTES + padded(size.bytes()),
+            "a group is no larger than was foreseen"
+        );
+        let mut disk = Disk::new(4);
+        disk.write(&group);
+        let found: Vec<_> = frames.iter().map(|frame| frame.base.0).collect();
+        assert_eq!(disk.replay(1, 1), Ok(found));
+        let places = layout::places(&frames, run_bytes_min);
+        for ((place, payload), frame) in places.iter().zip(&group.payloads).zip(&frames) {
+            if place.aligned {
+                aligned += 1;
+                assert_eq!(payload.as_ptr() as usize % BLOCK_BYTES, frame.position.0 as usize % BLOCK_BYTES);
+            }
+        }
+    }
+    assert!(aligned > 100, "{aligned} runs were aligned");
 }

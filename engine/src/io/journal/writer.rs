@@ -6,8 +6,11 @@
 
 use bytes::Bytes;
 
-use super::format::{
-    ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded,
+use super::{
+    format::{
+        ExtentHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GROUP_HEADER_BYTES, GroupHeader, padded,
+    },
+    layout::{self, GroupSize},
 };
 use crate::{
     base::{
@@ -32,13 +35,6 @@ pub struct Frame {
     /// Written into a batch when it is copied; of no meaning to other kinds.
     pub leader_epoch: LeaderEpoch,
     pub payload: Bytes,
-}
-
-impl Frame {
-    /// What the frame adds to its group.
-    pub fn group_bytes(&self) -> usize {
-        FRAME_HEADER_BYTES + self.payload.len()
-    }
 }
 
 /// A group ready to be written with O_DIRECT and RWF_DSYNC.
@@ -79,6 +75,8 @@ pub struct Journal {
     core: CoreId,
     incarnation: Incarnation,
     extent_bytes: u64,
+    /// Batches that follow each other in their segment and have so many bytes are laid out as there.
+    run_bytes_min: usize,
     extents: Vec<Extent>,
     active: Option<Active>,
     next: JournalSequence,
@@ -113,6 +111,7 @@ impl Journal {
             core,
             incarnation,
             extent_bytes,
+            run_bytes_min: usize::MAX,
             extents: (0..count).map(extent).collect(),
             active: None,
             next: JournalSequence(1),
@@ -121,9 +120,20 @@ impl Journal {
         }
     }
 
-    /// The largest payload that one group can carry.
+    /// Lays out batches that follow each other in their segment as they are there, from this many bytes on.
+    pub fn aligning(mut self, run_bytes_min: usize) -> Journal {
+        self.run_bytes_min = run_bytes_min;
+        self
+    }
+
+    /// The largest payload that one group can carry, be it aligned or not.
     pub fn payload_bytes_max(extent_bytes: u64) -> usize {
-        extent_bytes as usize - BLOCK_BYTES - GROUP_HEADER_BYTES - FRAME_HEADER_BYTES
+        extent_bytes as usize - 2 * BLOCK_BYTES - GROUP_HEADER_BYTES - FRAME_HEADER_BYTES
+    }
+
+    /// The size of a group without frames.
+    pub fn empty_group<'a>(&self) -> GroupSize<'a> {
+        GroupSize::new(self.run_bytes_min)
     }
 
     /// The number of the group that will be built next.
@@ -170,13 +180,15 @@ impl Journal {
     /// Lays the frames out as the next group. The caller has asked `has_room`; a group that opens an extent is built
     /// when all before it are durable.
     pub fn build(&mut self, frames: &[Frame]) -> GroupWrite {
-        let length = GROUP_HEADER_BYTES + frames.iter().map(Frame::group_bytes).sum::<usize>();
+        let places = layout::places(frames, self.run_bytes_min);
+        let length = places.last().map_or(GROUP_HEADER_BYTES, |place| place.range.end);
         let opened = self.make_room(length);
         let active = self.active.as_mut().expect("make_room leaves an active extent");
         let group_at = if opened { BLOCK_BYTES } else { 0 };
         let mut data = AlignedBuf::with_capacity(group_at + padded(length));
-        data.extend_zeros(group_at + GROUP_HEADER_BYTES + frames.len() * FRAME_HEADER_BYTES);
-        for frame in frames {
+        for (frame, place) in frames.iter().zip(&places) {
+            // Headers, which are written below, and padding.
+            data.extend_zeros(group_at + place.range.start - data.len());
             data.extend_from_slice(&frame.payload);
         }
         data.pad_to_block();
@@ -184,16 +196,14 @@ impl Journal {
             active.header.encode(&mut data.as_mut_slice()[..BLOCK_BYTES]);
         }
         let group = &mut data.as_mut_slice()[group_at..];
-        let mut payload_at = GROUP_HEADER_BYTES + frames.len() * FRAME_HEADER_BYTES;
-        let mut places = Vec::with_capacity(frames.len());
-        for (number, frame) in frames.iter().enumerate() {
-            let place = payload_at..payload_at + frame.payload.len();
-            let payload = &mut group[place.clone()];
+        for (number, (frame, place)) in frames.iter().zip(&places).enumerate() {
+            let payload = &mut group[place.range.clone()];
             if frame.kind == FrameKind::Batch {
                 record::place(payload, frame.base, frame.leader_epoch);
             }
             let header = FrameHeader {
                 kind: frame.kind,
+                aligned: place.aligned,
                 partition: frame.partition,
                 owner_epoch: frame.owner_epoch,
                 length: frame.payload.len() as u32,
@@ -205,8 +215,6 @@ impl Journal {
             };
             header
                 .encode(&mut group[GROUP_HEADER_BYTES + number * FRAME_HEADER_BYTES..][..FRAME_HEADER_BYTES]);
-            payload_at = place.end;
-            places.push(place);
         }
         let header = GroupHeader {
             length: length as u32,
@@ -221,7 +229,7 @@ impl Journal {
         let data = data.freeze();
         let payloads = places
             .into_iter()
-            .map(|place| data.slice(group_at + place.start..group_at + place.end))
+            .map(|place| data.slice(group_at + place.range.start..group_at + place.range.end))
             .collect();
         let file = self.extents[active.index].file.clone();
         GroupWrite { file, position, data, sequence: header.sequence, payloads }
