@@ -60,10 +60,13 @@ impl Shard {
         }
     }
 
-    /// The partition's log as the checkpoint that is being written lists it, where it differs from the flushed one.
+    /// The partition's log as the checkpoint that is being written lists it, where it differs from the flushed one: from the first
+    /// checkpoint that counts the swap on, whichever step the files are at.
     pub(super) fn log_after_swap(&self, slot: Slot) -> Option<Log> {
         let job = self.cleaner.job.as_ref().filter(|job| job.slot == slot)?;
-        let Phase::Committing(swap) = &job.phase else { return None };
+        let (Phase::Committing(swap) | Phase::Removing(swap) | Phase::Renaming(swap)) = &job.phase else {
+            return None;
+        };
         let mut log = self.table.get(slot)?.flushed.clone();
         swap.apply(&mut log);
         Some(log)
@@ -110,6 +113,11 @@ impl Shard {
         };
         if let Some(reason) = failed {
             partition.failed = true;
+            // The checkpoints to come count it too: the sources are gone, in part at least.
+            if let Phase::Removing(swap) | Phase::Renaming(swap) = &job.phase {
+                swap.apply(&mut partition.live);
+                swap.apply(&mut partition.flushed);
+            }
             tracing::error!(
                 partition = %partition.directory,
                 reason,

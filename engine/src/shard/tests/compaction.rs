@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::record::UncheckedBatch;
+use crate::{error::IoFailure, op::Op, record::UncheckedBatch};
 
 /// Key to offset and value.
 type Newest = BTreeMap<Vec<u8>, (i64, Option<Vec<u8>>)>;
@@ -164,6 +164,70 @@ fn a_process_killed_at_any_step_loses_nothing() {
         broker = Broker::start(directory.path(), 1);
         assert_eq!(broker.newest(), newest, "killed after {rounds} turns");
     }
+}
+
+/// What the shard hears of the removals of a swap's sources.
+#[derive(Clone, Copy, Debug)]
+enum Removals {
+    /// Nothing yet.
+    AreSlow,
+    /// They fail, though they happened.
+    Fail,
+}
+
+/// Compacts, and writes another checkpoint between the first removal of a source and the last new name.
+fn checkpoint_during_a_swap(directory: &std::path::Path, removals: Removals) -> Newest {
+    let mut broker = Broker::start(directory, 1);
+    broker.create(1, compacted(&[]));
+    let mut newest = Newest::new();
+    broker.write_keys(60, 50, 0, &mut newest);
+    broker.now.mono_ns += 20_000_000_000;
+    let mut removed = 0;
+    for _ in 0..1000 {
+        let shard = &mut broker.shards[0];
+        shard.turn(broker.now);
+        let mut ops = Vec::new();
+        shard.drain_ops(&mut ops);
+        for (id, op) in ops {
+            let removes = matches!(&op, Op::Remove { .. });
+            removed += usize::from(removes);
+            let done = broker.device.perform(vec![op]).remove(0);
+            let failure =
+                IoFailure { operation: "remove", path: "t-0".into(), errno: 5, reason: "EIO".into() };
+            match removals {
+                Removals::AreSlow if removes => {}
+                Removals::Fail if removes => broker.shards[0].complete(broker.now, id, Done::Failed(failure)),
+                _ => broker.shards[0].complete(broker.now, id, done),
+            }
+        }
+        if removed > 0 {
+            break;
+        }
+    }
+    assert!(removed > 0, "a swap began");
+    let (name, id) = ("u".into(), TopicId([8; 16]));
+    let (replication_factor, assignments, configs) = (1, Vec::new(), Vec::new());
+    let topic = NewTopic { name, id, partitions: 1, replication_factor, assignments, configs };
+    let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
+    broker.call(CoreId(0), Command::Control(create));
+    broker.elapse(5_000);
+    newest
+}
+
+/// A checkpoint came while the sources were being removed and listed them again: the next start found neither them nor, removed as a
+/// leftover, what was to take their place.
+#[test]
+fn a_checkpoint_during_a_swap_counts_the_swap() {
+    let directory = tempfile::tempdir().unwrap();
+    let newest = checkpoint_during_a_swap(directory.path(), Removals::AreSlow);
+    assert_eq!(Broker::start(directory.path(), 1).newest(), newest);
+}
+
+#[test]
+fn a_swap_that_failed_is_finished_by_the_next_start_whatever_checkpoint_came_between() {
+    let directory = tempfile::tempdir().unwrap();
+    let newest = checkpoint_during_a_swap(directory.path(), Removals::Fail);
+    assert_eq!(Broker::start(directory.path(), 1).newest(), newest);
 }
 
 #[test]
