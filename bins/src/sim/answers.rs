@@ -9,9 +9,9 @@ use engine::{
 };
 
 use super::{
-    checkers::{Promise, Verdict, acknowledged, durable, failure, offsets, stale, starts},
+    checkers::{Promise, Verdict, acknowledged, compaction, durable, failure, offsets, stale, starts},
     clients::Asked,
-    model::{Existence, Fate, SentNumber},
+    model::{Existence, Fate, SentNumber, TopicModel},
     world::World,
 };
 
@@ -31,10 +31,12 @@ impl World {
                 }
                 Ok(())
             }
-            (Asked::Fetch { partitions }, Reply::Fetched(answers)) if partitions.len() == answers.len() => {
+            (Asked::Fetch { partitions, at }, Reply::Fetched(answers))
+                if partitions.len() == answers.len() =>
+            {
                 let mut anything = false;
                 for ((id, offset, floor), answer) in partitions.into_iter().zip(answers) {
-                    self.fetched(client, id, (offset, floor), &answer, anything)?;
+                    self.fetched(client, id, (offset, floor, at), &answer, anything)?;
                     anything |= !answer.records.is_empty();
                 }
                 Ok(())
@@ -147,7 +149,7 @@ impl World {
         &mut self,
         client: usize,
         id: TopicPartition,
-        (asked, floor): (Offset, Offset),
+        (asked, floor, asked_at): (Offset, Offset, u64),
         answer: &Fetched,
         anything: bool,
     ) -> Verdict {
@@ -177,9 +179,20 @@ impl World {
                 answer.high_watermark
             )
         })?;
-        let batches = offsets::fetched(id, asked, answer.high_watermark, &bytes)?;
-        for (base, range) in &batches {
-            stale::unchanged(&self.model, id, *base, &bytes[range.clone()])?;
+        let compacted = partition.compacted.is_some();
+        let batches = offsets::fetched(id, asked, answer.high_watermark, &bytes, compacted)?;
+        if compacted {
+            let read: Vec<_> = batches.iter().map(|(base, range)| (*base, &bytes[range.clone()])).collect();
+            let shown = compaction::fetched(&self.model, id, (asked, asked_at), &read)?;
+            let clock = self.clock;
+            let partition = self.model.partitions.get_mut(&id);
+            if let Some(compacted) = partition.and_then(|partition| partition.compacted.as_mut()) {
+                shown.into_iter().for_each(|(base, version)| compacted.show(base, version, clock));
+            }
+        } else {
+            for (base, range) in &batches {
+                stale::unchanged(&self.model, id, *base, &bytes[range.clone()])?;
+            }
         }
         if let Some((base, _)) = batches.last() {
             let next = partition_next(self, id, *base);
@@ -199,6 +212,11 @@ impl World {
             ErrorCode::None => {}
             ErrorCode::KafkaStorageError => return failure::storage_error("DeleteRecords", self.faults),
             ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => return Ok(()),
+            ErrorCode::PolicyViolation
+                if self.model.topics.get(&id.topic).is_some_and(TopicModel::is_only_compacted) =>
+            {
+                return Ok(());
+            }
             other => {
                 return Promise::Answers.broken(format!(
                     "{id:?}: to delete up to {before:?} is refused with {other}, and the end was {durable}"
@@ -230,7 +248,7 @@ impl World {
         let wrong =
             |why: String| Promise::Answers.broken(format!("{id:?}: {spec:?} is answered {answer:?}: {why}"));
         let durable_start = partition.starts.durable;
-        let first_from = |time: Timestamp, start: Offset, below: Offset| {
+        let first_written = |time: Timestamp, start: Offset, below: Offset| {
             let batches = partition.batches.range(..below).filter(|(_, placed)| placed.next > start);
             batches
                 .filter_map(|(base, placed)| {
@@ -239,6 +257,18 @@ impl World {
                     (skip < sent.records).then(|| (base.plus(skip), Timestamp(sent.time + skip)))
                 })
                 .next()
+        };
+        // What compaction took away meanwhile may have been found.
+        let first_from = |time: Timestamp, start: Offset, below: Offset| {
+            let Some(compacted) = &partition.compacted else { return first_written(time, start, below) };
+            let batches = partition.batches.range(..below).filter(|(_, placed)| placed.next > start);
+            let mut records = batches.flat_map(|(base, placed)| {
+                let sent = &self.model.sent[placed.sent];
+                let time = sent.time - base.0;
+                let offsets = compacted.offsets(*base, sent.records).into_iter();
+                offsets.map(move |offset| (offset, Timestamp(time + offset.0)))
+            });
+            records.find(|(offset, at)| *offset >= start && *at >= time)
         };
         match spec {
             OffsetSpec::Earliest if answer.offset < floor || answer.offset > durable_start => {
@@ -250,7 +280,7 @@ impl World {
                 Some(found) => wrong(format!("{found:?} is there")),
                 None => Ok(()),
             },
-            OffsetSpec::At(time) => match first_from(time, answer.offset, partition.built) {
+            OffsetSpec::At(time) => match first_written(time, answer.offset, partition.built) {
                 // Nothing before it either, but for what was deleted meanwhile.
                 Some(found)
                     if found == (answer.offset, answer.timestamp)

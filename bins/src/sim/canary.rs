@@ -6,13 +6,14 @@
 //! 3 redo        `torn-group-accepted`, `stale-incarnation-accepted`
 //! 4 log start   `log-start-told-early`, `log-start-lost`, `segment-gone-before-the-log-start`; truncation: no code yet
 //! 5 tail block  `tail-image-dropped`, `block-in-flight-twice`
-//! 6 below the recovery point: `segment-gone-above-the-recovery-point`; no code yet: no compaction, no live moves
+//! 6 below the recovery point: `segment-gone-above-the-recovery-point`, `cleaner-ahead-of-the-checkpoint`; no code yet: no live moves
 //! 7 start       `one-journal-not-read`, `late-writes-after-the-lock`, `start-acts-on-unsynced-journals`
 //! 8 failure     `failed-journal-write-hidden`, `failed-sync-hidden`, `failed-segment-write-hidden`, `damage-cut-silently`
 //! 9 space       `allocation-skipped`
 //!
 //! And of deletion: `deletion-leaves-files`; of a start: `whole-tail-cut`, `start-raises-no-epoch`; of order: `batch-left-out-of-a-fetch`,
-//! `bus-reorders-messages`; of answers: `answer-dropped`, `answer-given-twice`; of panics: `panic-in-a-turn`.
+//! `bus-reorders-messages`; of compaction: `cleaner-drops-latest`, `cleaner-overlooks-a-batch`, `cleaner-changes-a-record`,
+//! `tombstone-dropped-early`, `swap-forgets-sync`; of answers: `answer-dropped`, `answer-given-twice`; of panics: `panic-in-a-turn`.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,14 @@ use engine::{
 };
 use fastrand::Rng;
 
-use super::{checkers::Promise, disk::Disk, forge, journal::Group, plan::Fault};
+use super::{
+    checkers::Promise,
+    deceit::{self, Deceit},
+    disk::Disk,
+    forge,
+    journal::Group,
+    plan::Fault,
+};
 
 macro_rules! canaries {
     ($($name:ident $text:literal breaks $promise:ident,)*) => {
@@ -76,6 +84,12 @@ canaries! {
     LogStartLost "log-start-lost" breaks LogStartKept,
     SegmentGoneBeforeTheLogStart "segment-gone-before-the-log-start" breaks SegmentsGoInTime,
     SegmentGoneAboveTheRecoveryPoint "segment-gone-above-the-recovery-point" breaks SegmentsGoInTime,
+    CleanerDropsLatest "cleaner-drops-latest" breaks LatestKept,
+    CleanerOverlooksABatch "cleaner-overlooks-a-batch" breaks DeletedStaysDeleted,
+    CleanerChangesARecord "cleaner-changes-a-record" breaks RecordsUntouched,
+    CleanerAheadOfTheCheckpoint "cleaner-ahead-of-the-checkpoint" breaks ActiveUntouched,
+    TombstoneDroppedEarly "tombstone-dropped-early" breaks TombstonesStay,
+    SwapForgetsSync "swap-forgets-sync" breaks SwapsWhole,
     WholeTailCut "whole-tail-cut" breaks RecoveredEqualsLive,
     StartRaisesNoEpoch "start-raises-no-epoch" breaks MetadataKept,
     BatchLeftOutOfAFetch "batch-left-out-of-a-fetch" breaks OffsetsDense,
@@ -93,6 +107,16 @@ impl Canary {
     /// The image of a tail block is of use only where a device tears within its own block.
     pub fn needs_shorn_sectors(self) -> bool {
         self == Canary::TailImageDropped
+    }
+
+    /// Only where topics are compacted it breaks anything.
+    pub fn is_of_compaction(self) -> bool {
+        use Promise::{
+            ActiveUntouched, DeletedStaysDeleted, LatestKept, RecordsUntouched, SwapsWhole, TombstonesStay,
+        };
+        let promises =
+            [LatestKept, DeletedStaysDeleted, RecordsUntouched, ActiveUntouched, TombstonesStay, SwapsWhole];
+        promises.contains(&self.promise())
     }
 
     /// The failure that it hides.
@@ -122,11 +146,12 @@ pub struct Mutator {
     canary: Option<Canary>,
     /// Ops whose failure is hidden.
     hidden: BTreeSet<(u16, OpId)>,
+    deceit: Deceit,
 }
 
 impl Mutator {
     pub fn new(canary: Option<Canary>) -> Mutator {
-        Mutator { canary, hidden: BTreeSet::new() }
+        Mutator { canary, hidden: BTreeSet::new(), deceit: Deceit::default() }
     }
 
     pub fn is(&self, canary: Canary) -> bool {
@@ -135,6 +160,13 @@ impl Mutator {
 
     pub fn fault(&self) -> Option<Fault> {
         self.canary.and_then(Canary::fault)
+    }
+
+    /// A canary looks at an Op before it is treated.
+    pub fn watch(&mut self, core: u16, id: OpId, op: &Op, sealed: bool) {
+        if self.canary.is_some() {
+            self.deceit.watch(core, id, op, sealed);
+        }
     }
 
     pub fn treat(&mut self, core: u16, id: OpId, op: Op, group: Option<&Group>) -> Treatment {
@@ -160,10 +192,18 @@ impl Mutator {
             (Canary::LogStartToldEarly | Canary::SegmentGoneBeforeTheLogStart, op) if moves_start => {
                 Treatment::Early(op)
             }
-            (Canary::RecycledBeforeTheCheckpoint | Canary::SegmentGoneAboveTheRecoveryPoint, _)
-                if is_checkpoint =>
+            (
+                Canary::RecycledBeforeTheCheckpoint
+                | Canary::SegmentGoneAboveTheRecoveryPoint
+                | Canary::CleanerAheadOfTheCheckpoint,
+                _,
+            ) if is_checkpoint => Treatment::Pretend,
+            (Canary::SwapForgetsSync, Op::SyncFilesystem) if self.deceit.copies(core) => Treatment::Pretend,
+            (Canary::CleanerChangesARecord, Op::Write { file, position, data, path, sync, class })
+                if file.as_str().ends_with(".log.cleaned") =>
             {
-                Treatment::Pretend
+                let data = deceit::younger(&data);
+                Treatment::Perform(Op::Write { file, position, data, path, sync, class })
             }
             (Canary::LogStartLost, Op::Write { file, position, data, path, sync, class }) if moves_start => {
                 let data = without(FrameKind::LogStart, &data, group);
@@ -207,6 +247,11 @@ impl Mutator {
         let hidden = self.hidden.remove(&(core, id));
         match done {
             Done::Failed(IoFailure { errno: libc::EIO, .. }) if hidden => Done::Completed,
+            Done::Read(bytes) if self.deceit.learns(core, id) => match self.canary {
+                Some(Canary::CleanerDropsLatest) => Done::Read(deceit::further(&bytes)),
+                Some(Canary::CleanerOverlooksABatch) => Done::Read(deceit::hidden(&bytes)),
+                _ => Done::Read(bytes),
+            },
             done => done,
         }
     }
@@ -235,7 +280,8 @@ impl Mutator {
     }
 
     /// Changes what the disk keeps, as if the next start judged it by weaker rules.
-    pub fn before_start(&self, disk: &mut Disk) {
+    pub fn before_start(&mut self, disk: &mut Disk) {
+        self.deceit = Deceit::default();
         match self.canary {
             Some(Canary::TornGroupAccepted) => forge::seal_torn_groups(disk),
             Some(Canary::StaleIncarnationAccepted) => forge::renew_stale_extents(disk),

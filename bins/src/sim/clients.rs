@@ -1,4 +1,4 @@
-//! Clients of the simulated node: producers, consumers, and an administrator who makes and deletes topics. Each has a home core, as a
+//! Clients of the simulated node: producers, consumers, and an administrator (`administrator`). Each has a home core, as a
 //! connection has, and asks the core that owns a partition. Lives in the simulator.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,9 +9,7 @@ use engine::{
         CoreId, Deadline, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
         TopicPartition,
     },
-    config::Durability,
-    controller::{DoomedTopic, GrownTopic, Instruction, Mode, NewTopic},
-    record::{BatchBuilder, Codec, RecordData},
+    record::{BatchBuilder, Codec, RecordData, RecordHeader},
     shard::command::{
         Acks, CallId, Command, DeleteBefore, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec,
         Produce, ProducePartition, RecordsDeletion, Watch,
@@ -19,12 +17,12 @@ use engine::{
 };
 
 use super::{
-    model::{Existence, Fate, Forgets, Sent, SentNumber},
+    compacted::Keyed,
+    model::{Fate, Sent, SentNumber, TopicModel},
     plan::{MICROSECOND, MILLISECOND, Plan},
     world::{Event, World},
 };
 
-const NAMES: [&str; 6] = ["a", "b-1", "c", "d.x", "e_2", "f-0"];
 /// Requests that one client has under way.
 const REQUESTS_MAX: u32 = 2;
 
@@ -70,6 +68,8 @@ pub enum Asked {
     /// Each with the offset asked for, and where the partition was known to begin then.
     Fetch {
         partitions: Vec<(TopicPartition, Offset, Offset)>,
+        /// When.
+        at: u64,
     },
     /// `floor` and `durable`: where the partition was known to begin and to reach when it was asked.
     Offsets {
@@ -95,7 +95,7 @@ pub struct Clients {
     pub clients: Vec<Client>,
     pub calls: BTreeMap<CallId, (usize, Asked)>,
     call_number: u64,
-    topic_number: u64,
+    pub topic_number: u64,
     producer_number: i64,
     /// They finish what they asked and ask nothing more.
     pub resting: bool,
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// Sends a command from the client's core to its owner.
-    fn ask(&mut self, number: usize, owner: CoreId, asked: Asked, command: Command) {
+    pub fn ask(&mut self, number: usize, owner: CoreId, asked: Asked, command: Command) {
         let origin = self.clients.clients[number].core;
         self.clients.call_number += 1;
         let call = CallId { origin, number: self.clients.call_number };
@@ -274,7 +274,9 @@ impl World {
             let line = self.clients.line(number, partition);
             (line.producer, line.next)
         });
-        let (records, time, bytes) = self.batch(sequence);
+        let compacted = self.model.partitions.get(&partition).is_some_and(|one| one.compacted.is_some());
+        let keyed = self.plan.cleaning.filter(|_| compacted).map(|cleaning| cleaning.keys);
+        let (records, time, bytes, keys) = self.batch(sequence, keyed);
         let count = self.clients.clients[number].sent.entry(partition).or_default();
         *count += 1;
         let order = (number, *count);
@@ -282,6 +284,7 @@ impl World {
             partition,
             bytes,
             records,
+            keys,
             time,
             fate: Fate::Unknown,
             repeated: false,
@@ -295,10 +298,19 @@ impl World {
         sent
     }
 
-    /// Records that nobody sent before.
-    fn batch(&mut self, sequence: Option<(ProducerId, Sequence)>) -> (i64, i64, Bytes) {
+    /// Records that nobody sent before; `keys`: of so many keys, some of them tombstones.
+    fn batch(
+        &mut self,
+        sequence: Option<(ProducerId, Sequence)>,
+        keys: Option<u8>,
+    ) -> (i64, i64, Bytes, Vec<Keyed>) {
         let number = self.model.sent.len() as u64;
-        let codec = if self.random.u8(0..10) == 0 { Codec::Lz4 } else { Codec::None };
+        let codec = match self.random.u8(0..10) {
+            0 => Codec::Lz4,
+            1..=4 if keys.is_some() => Codec::ALL[self.random.usize(0..Codec::ALL.len())],
+            _ => Codec::None,
+        };
+        let mut keyed = Vec::new();
         let records = self.random.i64(1..=6);
         // Clocks of clients go back now and then.
         let time = self.now().wall.0 + self.random.i64(-20..20);
@@ -306,22 +318,33 @@ impl World {
         if let Some((producer, first)) = sequence {
             builder = builder.producer(producer, ProducerEpoch(0), first);
         }
-        let mut left = self.random.usize(8..self.plan.batch_bytes_max);
+        // A batch must fit a segment.
+        let segment_bytes = self.plan.cleaning.filter(|_| keys.is_some());
+        let bytes_max = segment_bytes.map_or(usize::MAX, |cleaning| cleaning.segment_bytes as usize / 2);
+        let mut left = self.random.usize(8..self.plan.batch_bytes_max.min(bytes_max));
         let mut value = vec![0; left];
         for record in 0..records {
             let size = self.random.usize(0..=left);
             left -= size;
             self.random.fill(&mut value[..size]);
             let key = number.to_be_bytes();
-            let data = RecordData {
-                timestamp: Timestamp(time + record),
-                key: Some(&key),
-                value: Some(&value[..size]),
-                headers: &[],
-            };
+            let timestamp = Timestamp(time + record);
+            let mut data =
+                RecordData { timestamp, key: Some(&key), value: Some(&value[..size]), headers: &[] };
+            let mut key = [0];
+            let text = number.to_string();
+            let mark = [RecordHeader { key: b"n", value: Some(text.as_bytes()) }];
+            if let Some(keys) = keys {
+                key[0] = self.random.u8(0..keys);
+                let one = Keyed { key: u64::from(key[0]), tombstone: self.random.u8(0..4) == 0 };
+                // The header tells the batch from all others.
+                (data.key, data.headers) = (Some(&key[..]), &mark);
+                data.value = data.value.filter(|_| !one.tombstone);
+                keyed.push(one);
+            }
             assert!(builder.push(data), "a small record fits");
         }
-        (records, time, builder.build().expect("a batch of a few records"))
+        (records, time, builder.build().expect("a batch of a few records"), keyed)
     }
 
     fn consume(&mut self, number: usize) {
@@ -357,7 +380,8 @@ impl World {
             leader_epoch: None,
         };
         let fetch = Fetch { partitions: asked.iter().map(part).collect(), bytes_max: 30_000 };
-        self.ask(number, owner, Asked::Fetch { partitions: asked }, Command::Fetch(fetch));
+        let asked = Asked::Fetch { partitions: asked, at: self.clock };
+        self.ask(number, owner, asked, Command::Fetch(fetch));
     }
 
     fn watch(&mut self, number: usize) {
@@ -385,12 +409,15 @@ impl World {
     fn delete_records(&mut self, number: usize) {
         let Some((owner, partitions)) = self.some_partitions(1) else { return };
         let Some(&partition) = partitions.first() else { return };
+        // Of a topic that is compacted and no more nobody may delete.
+        let topic = self.model.topics.get(&partition.topic);
+        let allowed = !topic.is_some_and(TopicModel::is_only_compacted);
         let Some(model) = self.model.partitions.get_mut(&partition) else { return };
         let durable = model.durable;
         let before = (self.random.u8(0..4) > 0).then(|| Offset(self.random.i64(0..=durable.0)));
-        match before {
+        match before.filter(|_| allowed) {
             Some(before) => drop(model.starts.asked.insert(before)),
-            None => model.starts.asked_all = true,
+            None => model.starts.asked_all |= allowed,
         }
         let deletion = RecordsDeletion {
             partition,
@@ -398,74 +425,5 @@ impl World {
         };
         let asked = Asked::Deletion { partition, before, durable };
         self.ask(number, owner, asked, Command::DeleteRecords(vec![deletion]));
-    }
-
-    fn administer(&mut self, number: usize) {
-        let live = self.model.live_topics();
-        let free = self.model.free_names(&NAMES);
-        if live.len() < self.plan.topics && !free.is_empty() {
-            let name = free[self.random.usize(0..free.len())];
-            self.create(number, name);
-        } else if !live.is_empty() && self.random.u8(0..4) == 0 {
-            let id = live[self.random.usize(0..live.len())];
-            self.model.set_existence(id, Existence::Doomed);
-            let delete = Instruction::DeleteTopics(vec![DoomedTopic { name: None, id }]);
-            self.ask(number, CoreId(0), Asked::Delete(id), Command::Control(delete));
-        } else if !live.is_empty() && self.random.u8(0..6) == 0 {
-            let id = live[self.random.usize(0..live.len())];
-            self.grow(number, id);
-        }
-    }
-
-    fn grow(&mut self, number: usize, id: TopicId) {
-        let Some(topic) = self.model.topics.get(&id) else { return };
-        let (name, count) = (topic.name.clone(), topic.partitions + self.random.i32(1..=2));
-        if topic.growing.is_some() {
-            return;
-        }
-        self.model.want_growth(id, count);
-        let topics = vec![GrownTopic { name, count, assignments: None }];
-        let grow = Instruction::CreatePartitions { topics, mode: Mode::Apply };
-        self.ask(number, CoreId(0), Asked::Grow(id), Command::Control(grow));
-    }
-
-    fn create(&mut self, number: usize, name: &str) {
-        self.clients.topic_number += 1;
-        let mut id = [0x55; 16];
-        id[..8].copy_from_slice(&self.clients.topic_number.to_be_bytes());
-        let id = TopicId(id);
-        let partitions = self.random.i32(1..=self.plan.partitions_max);
-        let durability = if self.random.u8(0..4) == 0 { Durability::Async } else { Durability::Sync };
-        let forgets = match self.random.u8(0..4) {
-            0 => Forgets::AfterMs(self.random.i64(1..30)),
-            1 => Forgets::BeyondBytes(self.random.usize(1..4) * self.plan.segment_bytes as usize),
-            _ => Forgets::Nothing,
-        };
-        self.model.want_topic(id, name, partitions, durability, forgets);
-        let set = |key: &str, value: String| (key.to_owned(), Some(value));
-        let durability = if durability == Durability::Sync { "sync" } else { "async" };
-        let (ms, bytes) = match forgets {
-            Forgets::Nothing => (-1, -1),
-            Forgets::AfterMs(ms) => (ms, -1),
-            Forgets::BeyondBytes(bytes) => (-1, bytes as i64),
-        };
-        let configs = vec![
-            set("retention.ms", ms.to_string()),
-            set("retention.bytes", bytes.to_string()),
-            set("file.delete.delay.ms", self.random.u8(0..4).to_string()),
-            set("durability", durability.to_owned()),
-            set("segment.bytes", self.plan.segment_bytes.to_string()),
-            set("index.interval.bytes", self.plan.index_interval_bytes.to_string()),
-        ];
-        let topic = NewTopic {
-            name: name.to_owned(),
-            id,
-            partitions,
-            replication_factor: 1,
-            assignments: Vec::new(),
-            configs,
-        };
-        let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
-        self.ask(number, CoreId(0), Asked::Create(id), Command::Control(create));
     }
 }

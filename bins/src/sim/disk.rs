@@ -173,6 +173,12 @@ impl Disk {
         Some(file.seen())
     }
 
+    /// A file's bytes as they would be left if the power were lost now, if its name is stable.
+    pub fn stable(&self, path: &str) -> Option<&[u8]> {
+        let file = self.tree.file(self.tree.find_stable(path)?)?;
+        Some(file.stable())
+    }
+
     pub fn names(&self, directory: &str) -> Vec<String> {
         self.tree.list(directory).into_iter().map(|(name, ..)| name).collect()
     }

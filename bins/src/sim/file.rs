@@ -75,6 +75,10 @@ impl File {
         &self.seen
     }
 
+    pub fn stable(&self) -> &[u8] {
+        &self.stable
+    }
+
     pub fn size(&self) -> u64 {
         self.seen.len() as u64
     }

@@ -5,11 +5,15 @@
 //! The same seed gives the same run, byte for byte, on every machine; nothing here reads a real clock, spawns a thread or iterates
 //! over a hash map.
 
+mod administrator;
 mod answers;
 pub mod canary;
 pub mod checkers;
+mod cleaning;
 pub mod cli;
 mod clients;
+mod compacted;
+mod deceit;
 pub mod disk;
 mod file;
 mod forge;

@@ -8,11 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use engine::{
-    base::{Offset, PartitionIndex, TopicId, TopicPartition},
+    base::{Offset, PartitionIndex, Timestamp, TopicId, TopicPartition},
     config::Durability,
     log::{Log, names},
     record::BatchHeader,
 };
+
+use super::compacted::{Compacted, Compaction, Keyed};
 
 /// A batch that a client sent, by its number.
 pub type SentNumber = usize;
@@ -31,6 +33,8 @@ pub struct Sent {
     pub partition: TopicPartition,
     pub bytes: Bytes,
     pub records: i64,
+    /// Of each record, in a compacted topic.
+    pub keys: Vec<Keyed>,
     /// Of the first record; each next one is a millisecond younger.
     pub time: i64,
     pub fate: Fate,
@@ -63,6 +67,8 @@ pub struct PartitionModel {
     pub starts: Starts,
     /// Segments that the newest durable checkpoint has sealed: where each begins and ends.
     pub sealed: BTreeMap<Offset, Offset>,
+    /// In a compacted topic.
+    pub compacted: Option<Compacted>,
 }
 
 /// A partition's log start, as far as it has come, and who may move it.
@@ -106,7 +112,15 @@ pub struct TopicModel {
     pub growing: Option<i32>,
     pub durability: Durability,
     pub forgets: Forgets,
+    pub compaction: Option<Compaction>,
     pub existence: Existence,
+}
+
+impl TopicModel {
+    /// It keeps the newest record of each key for ever.
+    pub fn is_only_compacted(&self) -> bool {
+        self.compaction.is_some() && self.forgets == Forgets::Nothing
+    }
 }
 
 #[derive(Debug, Default)]
@@ -130,18 +144,20 @@ impl Model {
         partitions: i32,
         durability: Durability,
         forgets: Forgets,
+        compaction: Option<Compaction>,
     ) {
         let (name, existence) = (name.into(), Existence::Wanted);
-        let topic = TopicModel { name, partitions, growing: None, durability, forgets, existence };
+        let topic =
+            TopicModel { name, partitions, growing: None, durability, forgets, compaction, existence };
         self.topics.insert(id, topic);
-        self.want_partitions(id, 0..partitions, durability);
+        self.want_partitions(id, 0..partitions);
     }
 
     pub fn want_growth(&mut self, id: TopicId, count: i32) {
         let Some(topic) = self.topics.get_mut(&id) else { return };
         topic.growing = Some(count);
-        let (from, durability) = (topic.partitions, topic.durability);
-        self.want_partitions(id, from..count, durability);
+        let from = topic.partitions;
+        self.want_partitions(id, from..count);
     }
 
     /// The topic has so many partitions, and no more.
@@ -152,7 +168,9 @@ impl Model {
         self.partitions.retain(|partition, _| partition.topic != id || partition.partition.0 < count);
     }
 
-    fn want_partitions(&mut self, topic: TopicId, indexes: Range<i32>, durability: Durability) {
+    fn want_partitions(&mut self, topic: TopicId, indexes: Range<i32>) {
+        let Some(options) = self.topics.get(&topic) else { return };
+        let (durability, compaction) = (options.durability, options.compaction);
         for partition in indexes.map(PartitionIndex) {
             let model = PartitionModel {
                 durability,
@@ -162,6 +180,7 @@ impl Model {
                 leader_epoch: -1,
                 starts: Starts::default(),
                 sealed: BTreeMap::new(),
+                compacted: compaction.map(Compacted::new),
             };
             self.partitions.insert(TopicPartition { topic, partition }, model);
         }
@@ -209,22 +228,28 @@ impl Model {
     }
 
     /// The disk holds a checkpoint with this log.
-    pub fn checkpointed(&mut self, partition: TopicPartition, log: &Log) {
+    pub fn checkpointed(&mut self, partition: TopicPartition, log: &Log, now: Timestamp) {
         if let Some(partition) = self.partitions.get_mut(&partition) {
             let sealed = log.segment_ends().filter(|(segment, _)| segment.base < log.active().base);
             partition.sealed = sealed.map(|(segment, end)| (segment.base, end)).collect();
+            if let Some(compacted) = &mut partition.compacted {
+                compacted.checkpointed(log, now);
+            }
         }
     }
 
     /// A start found this log: what lay behind it never was.
-    pub fn recovered(&mut self, id: TopicPartition, log: &Log) {
+    pub fn recovered(&mut self, id: TopicPartition, log: &Log, now: Timestamp) {
         if let Some(partition) = self.partitions.get_mut(&id) {
             partition.batches.split_off(&log.next());
             (partition.built, partition.durable) = (log.next(), log.next());
             (partition.starts.built, partition.starts.durable) = (log.start(), log.start());
             partition.starts.told = partition.starts.told.max(log.start());
+            if let Some(compacted) = &mut partition.compacted {
+                compacted.restarted(log.next());
+            }
         }
-        self.checkpointed(id, log);
+        self.checkpointed(id, log, now);
     }
 
     /// The partition that lives in this directory.
@@ -258,5 +283,13 @@ impl PartitionModel {
     pub fn batch_at(&self, offset: Offset) -> Option<(Offset, &Placed)> {
         let (base, placed) = self.batches.range(..=offset).next_back()?;
         (offset < placed.next).then_some((*base, placed))
+    }
+
+    /// Offsets of the records that are left of a batch.
+    pub fn offsets(&self, base: Offset, records: i64) -> Vec<Offset> {
+        match &self.compacted {
+            Some(compacted) => compacted.offsets(base, records),
+            None => (0..records).map(|record| base.plus(record)).collect(),
+        }
     }
 }

@@ -14,7 +14,7 @@ use engine::{
 use super::{
     canary::Canary,
     checkers::{
-        Promise, Verdict, Violation, acknowledged, failure, metadata,
+        Promise, Verdict, Violation, acknowledged, compaction, failure, metadata,
         recovered::{self, Stop},
         segments, starts,
     },
@@ -160,8 +160,12 @@ fn compare(world: &mut World, stop: Stop, found: &Boot) -> Verdict {
             recovered::end(&world.model, *id, stop, end)?;
             starts::recovered(&world.model, *id, stop, log)?;
         }
-        segments::recovered(&world.disk, &world.model, *id, &directory, log)?;
-        world.model.recovered(*id, log);
+        let batches = segments::recovered(&world.disk, &world.model, *id, &directory, log)?;
+        let changes = compaction::recovered(&world.model, *id, stop, log, &batches)?;
+        world.learn(*id, changes);
+        let now = world.now().wall;
+        world.model.recovered(*id, log, now);
+        compaction::compacted(&world.model, *id, log)?;
         if let (Some(model), Some(partition)) = (world.model.partitions.get_mut(id), image.partition(*id)) {
             model.leader_epoch = partition.leader_epoch.0;
         }

@@ -46,6 +46,12 @@ impl Tree {
         parts.into_iter().try_fold(ROOT, |at, part| self.directory(at)?.seen.get(part).copied())
     }
 
+    /// By names that a power loss leaves.
+    pub fn find_stable(&self, path: &str) -> Option<NodeId> {
+        let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
+        parts.into_iter().try_fold(ROOT, |at, part| self.directory(at)?.stable.get(part).copied())
+    }
+
     pub fn file(&self, id: NodeId) -> Option<&File> {
         match &self.nodes[id.0] {
             Node::File(file) => Some(file),

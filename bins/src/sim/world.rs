@@ -16,12 +16,12 @@ use fastrand::Rng;
 
 use super::{
     canary::{Canary, Mutator, Treatment},
-    checkers::{Promise, Verdict, durable, failure, offsets, stale, starts},
+    checkers::{Promise, Verdict, compaction, durable, failure, offsets, stale, starts},
     clients::Clients,
     disk::{Disk, Ticket, described},
     journal::{Group, GroupsInFlight, Held, Journals},
     model::{Model, Placed},
-    plan::{Fault, MICROSECOND, Plan},
+    plan::{Cleaning, Fault, MICROSECOND, Plan},
 };
 
 /// When the first second of every world begins.
@@ -99,6 +99,9 @@ impl World {
     pub fn new(seed: u64, canary: Option<Canary>, traced: bool) -> World {
         let mut random = Rng::with_seed(seed);
         let mut plan = Plan::draw(&mut random);
+        if let Some(cleaning) = Cleaning::draw(seed, canary) {
+            plan.cleans(cleaning);
+        }
         plan.rotten |= canary == Some(Canary::DamageCutSilently);
         let mut disk = Disk::default();
         disk.damage.shorn = plan.shorn || canary.is_some_and(Canary::needs_shorn_sectors);
@@ -242,11 +245,11 @@ impl World {
                 return Promise::DeviceRules.broken(failure.to_string());
             }
         } else {
+            let checkpoint = self.process.as_mut().and_then(|process| process.checkpoints.remove(&ticket));
+            if let Some(checkpoint) = checkpoint {
+                self.checkpointed(&checkpoint)?;
+            }
             if let Some(process) = &mut self.process {
-                let checkpoint = process.checkpoints.remove(&ticket);
-                for one in checkpoint.iter().flat_map(|checkpoint| &checkpoint.partitions) {
-                    self.model.checkpointed(one.partition, &one.log);
-                }
                 let groups = &mut process.groups[core as usize];
                 if self.mutator.is(Canary::CommitsOutOfOrder) {
                     op = groups.trade(ticket).unwrap_or(op);
@@ -345,6 +348,8 @@ impl World {
                 checkpoint = Checkpoint::decode(data);
             }
             Op::Rename { from, .. } => starts::file_goes(&self.model, from.as_str())?,
+            Op::Remove { file } => compaction::source_goes(&self.model, file.as_str())?,
+            Op::Create { file, .. } => self.cleaning_begins(file.as_str())?,
             _ => {}
         }
         let latency = self.plan.latency(&what, &mut self.random);
@@ -353,6 +358,7 @@ impl World {
             self.say(|| format!("core {core} op {} will fail", op.0));
             self.faults += 1;
         }
+        self.mutator.watch(core, op, &what, compaction::reads_sealed(&self.model, &what));
         match self.mutator.treat(core, op, what, group.as_ref()) {
             Treatment::Perform(what) => {
                 let promised =

@@ -2,6 +2,7 @@
 //! that was broken. Pure.
 
 pub mod acknowledged;
+pub mod compaction;
 pub mod durable;
 pub mod failure;
 pub mod metadata;
@@ -38,6 +39,12 @@ promises! {
     LogStartKept: "a log start moves as asked, never back, and is told of when the disk holds it",
     SegmentsGoInTime: "a segment goes only below a log start and a recovery point that the disk holds",
     SegmentsWellFormed: "segment and index files hold what they say",
+    LatestKept: "compaction keeps the newest record of each key",
+    DeletedStaysDeleted: "a superseded record goes with compaction, and no deleted key comes back",
+    RecordsUntouched: "compaction takes records away and changes nothing else, no offset and no byte",
+    ActiveUntouched: "compaction keeps to segments that a durable checkpoint has sealed, of compacted topics",
+    TombstonesStay: "a tombstone stays for its time",
+    SwapsWhole: "a compacted segment takes the place of others when the disk holds all of it",
     MetadataKept: "topics that were made are there, deleted ones are not, and leader epochs rise",
     FailureContained: "a failing device stops what it must, and nothing else",
     DeviceRules: "an Op keeps to the rules of the device",

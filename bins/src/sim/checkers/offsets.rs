@@ -38,12 +38,13 @@ pub fn in_order(model: &Model, id: TopicPartition, number: SentNumber) -> Verdic
 }
 
 /// What a reader is given begins with the batch that contains the offset it asked for, has no gap and ends at the high watermark at
-/// most. Answers with the batches.
+/// most; of a compacted partition batches are missing, of which others know. Answers with the batches.
 pub fn fetched(
     id: TopicPartition,
     asked: Offset,
     high_watermark: Offset,
     bytes: &[u8],
+    compacted: bool,
 ) -> Result<Vec<(Offset, std::ops::Range<usize>)>, super::Violation> {
     let mut found: Vec<(Offset, std::ops::Range<usize>)> = Vec::new();
     let mut next = None;
@@ -51,8 +52,8 @@ pub fn fetched(
     for (at, header) in engine::record::headers(bytes) {
         let base = header.base_offset;
         let fits = match next {
-            None => base <= asked && asked < header.next_offset(),
-            Some(next) => base == next,
+            None => (compacted || base <= asked) && asked < header.next_offset(),
+            Some(next) => base == next || compacted && base > next,
         };
         Promise::OffsetsDense.holds(fits && header.next_offset() <= high_watermark, || {
             format!(

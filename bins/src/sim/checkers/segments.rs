@@ -1,6 +1,9 @@
-//! Segment files hold what they say: whole batches without a gap from the offset in the name on, index entries that point at batches,
+//! Segment files hold what they say: whole batches without a gap from the offset in the name on (but for what compaction left out), index entries that point at batches,
 //! time entries that rise; no file that belongs to no segment. After a clean stop nothing else either: no preallocated space.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use engine::{
     base::{FilePosition, Offset, PartitionIndex, TopicId, TopicPartition},
     log::{
@@ -16,15 +19,26 @@ use crate::sim::{
     model::{Existence, Model},
 };
 
-/// Right after a start: every segment that recovery speaks of, its batches compared with what was written.
-pub fn recovered(disk: &Disk, model: &Model, id: TopicPartition, directory: &str, log: &Log) -> Verdict {
+/// Right after a start: every segment that recovery speaks of, its batches compared with what was written. Answers with those of a
+/// compacted partition, for which others know what may be left.
+pub fn recovered(
+    disk: &Disk,
+    model: &Model,
+    id: TopicPartition,
+    directory: &str,
+    log: &Log,
+) -> Result<BTreeMap<Offset, Bytes>, Violation> {
+    let compacted = model.partitions.get(&id).is_some_and(|partition| partition.compacted.is_some());
+    let gaps = if compacted { Gaps::Compacted } else { Gaps::None };
+    let mut found = BTreeMap::new();
     let mut expected = log.start();
     for segment in log.segments() {
         if segment.size.0 == 0 {
             continue;
         }
-        let facts = walk(disk, directory, segment.base, Some(segment.size))?;
-        let continues = segment.base == expected || segment.base < log.start();
+        let facts = walk(disk, directory, segment.base, Some(segment.size), gaps)?;
+        let continues =
+            segment.base == expected || segment.base < log.start() || gaps.may_lie(expected, segment.base);
         Promise::SegmentsWellFormed.holds(continues, || {
             format!("{directory}: segment {} follows a segment that ends at {expected}", segment.base)
         })?;
@@ -32,38 +46,48 @@ pub fn recovered(disk: &Disk, model: &Model, id: TopicPartition, directory: &str
         if id.topic != TopicId::METADATA {
             for (base, at, size) in &facts.batches {
                 let bytes = disk.bytes(names::log(directory, segment.base).as_str()).unwrap_or_default();
-                stale::unchanged(model, id, *base, &bytes[*at..at + size])?;
+                let bytes = &bytes[*at..at + size];
+                match gaps {
+                    Gaps::None => stale::unchanged(model, id, *base, bytes)?,
+                    Gaps::Compacted => drop(found.insert(*base, Bytes::copy_from_slice(bytes))),
+                }
             }
         }
         indexes(disk, directory, segment, &facts)?;
     }
-    Promise::SegmentsWellFormed.holds(expected == log.next(), || {
+    let emptied = log.active().size.0 == 0 && gaps.may_lie(expected, log.next());
+    Promise::SegmentsWellFormed.holds(expected == log.next() || emptied, || {
         format!("{directory} ends at {expected} on disk, and at {} as recovery says", log.next())
     })?;
     let known: Vec<Offset> = log.segments().map(|segment| segment.base).collect();
     for (base, name) in segment_files(disk, directory) {
-        Promise::SegmentsWellFormed.holds(known.contains(&base), || {
+        let is_left = names::of_cleaned(&name).is_some() || names::is_deleted(&name);
+        Promise::SegmentsWellFormed.holds(known.contains(&base) && !is_left, || {
             format!("{directory}/{name} belongs to no segment of a log that ends at {}", log.next())
         })?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// After a clean stop: the directory of every topic that is surely there, by itself, without anybody's word for it.
 pub fn closed(disk: &Disk, model: &Model) -> Verdict {
     let live = model.topics.values().filter(|topic| topic.existence == Existence::Live);
     let live = live.flat_map(|topic| {
-        (0..topic.partitions).map(|index| names::directory(&topic.name, PartitionIndex(index)))
+        let gaps = if topic.compaction.is_some() { Gaps::Compacted } else { Gaps::None };
+        (0..topic.partitions).map(move |index| (names::directory(&topic.name, PartitionIndex(index)), gaps))
     });
-    for directory in live.chain(["__cluster_metadata-0".to_owned()]) {
-        let mut bases: Vec<Offset> = segment_files(disk, &directory).map(|(base, _)| base).collect();
+    for (directory, gaps) in live.chain([("__cluster_metadata-0".to_owned(), Gaps::None)]) {
+        // A compaction that the stop cut short leaves its files to the next start.
+        let files = segment_files(disk, &directory).filter(|(_, name)| names::of_cleaned(name).is_none());
+        let mut bases: Vec<Offset> = files.map(|(base, _)| base).collect();
         bases.dedup();
         let mut expected = None;
         for base in bases {
-            Promise::SegmentsWellFormed.holds(expected.is_none_or(|end| end == base), || {
+            let fits = expected.is_none_or(|end| end == base || gaps.may_lie(end, base));
+            Promise::SegmentsWellFormed.holds(fits, || {
                 format!("{directory}: segment {base} follows a segment that ends at {expected:?}")
             })?;
-            let facts = walk(disk, &directory, base, None)?;
+            let facts = walk(disk, &directory, base, None, gaps)?;
             let bytes = disk.bytes(names::log(&directory, base).as_str()).unwrap_or_default();
             let behind = bytes.len() - facts.size;
             Promise::SegmentsWellFormed.holds(behind == 0, || {
@@ -81,6 +105,19 @@ pub fn closed(disk: &Disk, model: &Model) -> Verdict {
     Ok(())
 }
 
+/// Whether offsets may be missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gaps {
+    None,
+    Compacted,
+}
+
+impl Gaps {
+    fn may_lie(self, from: Offset, to: Offset) -> bool {
+        self == Gaps::Compacted && from < to
+    }
+}
+
 /// What the batches of one segment say.
 struct Facts {
     end: Offset,
@@ -90,7 +127,13 @@ struct Facts {
     last_offsets: Vec<Offset>,
 }
 
-fn walk(disk: &Disk, directory: &str, base: Offset, size: Option<FilePosition>) -> Result<Facts, Violation> {
+fn walk(
+    disk: &Disk,
+    directory: &str,
+    base: Offset,
+    size: Option<FilePosition>,
+    gaps: Gaps,
+) -> Result<Facts, Violation> {
     let file = names::log(directory, base);
     let Some(bytes) = disk.bytes(file.as_str()) else {
         return Promise::SegmentsWellFormed.broken(format!("{} is not there", file.as_str()));
@@ -101,7 +144,8 @@ fn walk(disk: &Disk, directory: &str, base: Offset, size: Option<FilePosition>) 
     })?;
     let mut facts = Facts { end: base, size: 0, batches: Vec::new(), last_offsets: Vec::new() };
     for (at, header) in headers(&bytes[..size]) {
-        if header.base_offset != facts.end || header.magic != 2 {
+        let follows = header.base_offset == facts.end || gaps.may_lie(facts.end, header.base_offset);
+        if !follows || header.magic != 2 {
             return Promise::SegmentsWellFormed.broken(format!(
                 "{}: the batch at byte {at} begins at offset {}, {} is due",
                 file.as_str(),

@@ -41,9 +41,10 @@ fn may_forget(
         Forgets::Nothing => false,
         Forgets::AfterMs(limit) => {
             let mut gone = partition.batches.range(partition.starts.durable..start);
-            gone.all(|(_, placed)| {
+            gone.all(|(base, placed)| {
                 let sent = &model.sent[placed.sent];
-                sent.time + sent.records - 1 + limit < now.0
+                let newest = partition.offsets(*base, sent.records).last().map(|offset| offset.0 - base.0);
+                newest.is_none_or(|newest| sent.time + newest + limit < now.0)
             })
         }
         Forgets::BeyondBytes(limit) => {
