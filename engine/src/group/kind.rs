@@ -71,7 +71,9 @@ impl Kind {
     pub fn describe(&self, id: String) -> Described {
         match self {
             Kind::Classic(group) => group.describe(id),
-            Kind::Consumer(_) => Described::refused(id, ErrorCode::GroupIdNotFound),
+            Kind::Consumer(_) => {
+                Described { is_of_another_kind: true, ..Described::refused(id, ErrorCode::GroupIdNotFound) }
+            }
         }
     }
 

@@ -363,6 +363,8 @@ pub struct Described {
     /// The protocol chosen; empty while there is none.
     pub protocol: Arc<str>,
     pub members: Vec<DescribedMember>,
+    /// There is a group of this name, and it is no classic one.
+    pub is_of_another_kind: bool,
 }
 
 impl Described {
@@ -374,6 +376,7 @@ impl Described {
             protocol_type: "".into(),
             protocol: "".into(),
             members: Vec::new(),
+            is_of_another_kind: false,
         }
     }
 }

@@ -12,8 +12,7 @@ use engine::{
 
 use super::{
     Api, OPERATIONS_UNASKED,
-    groups::{GROUP_OPERATIONS, ask_core, core_of},
-    split::Split,
+    groups::{GROUP_OPERATIONS, ask_each},
 };
 use crate::wire::{
     Text,
@@ -32,24 +31,12 @@ pub(super) async fn handle(
 ) -> ConsumerGroupDescribeResponse {
     let operations =
         if request.include_authorized_operations { GROUP_OPERATIONS } else { OPERATIONS_UNASKED };
-    let mut split = Split::default();
-    api.node.with_image(|image| {
-        for group in &request.group_ids {
-            match core_of(image, group) {
-                Some(core) => split.push(core, group.to_string()),
-                None => split.skip(),
-            }
-        }
-    });
-    let (parts, order) = split.take();
-    let mut described = Vec::with_capacity(parts.len());
-    for (core, groups) in parts {
-        described.push(match ask_core(&api, core, Request::DescribeConsumer(groups)).await {
-            Ok(Reply::ConsumerDescribed(groups)) => groups,
-            _ => Vec::new(),
-        });
-    }
-    let described = request.group_ids.iter().zip(order.restore(described)).map(|(group, described)| {
+    let of = |reply| match reply {
+        Reply::ConsumerDescribed(groups) => Some(groups),
+        _ => None,
+    };
+    let described = ask_each(&api, &request.group_ids, Request::DescribeConsumer, of).await;
+    let described = request.group_ids.iter().zip(described).map(|(group, described)| {
         let missing = || Err(Refusal::new(ErrorCode::NotCoordinator, ""));
         respond(group, described.map_or_else(missing, |(_, described)| described), operations)
     });

@@ -1,5 +1,5 @@
 //! DescribeGroups (15), versions 0–6 (authorized operations: KIP-430, from 3; instance ids: KIP-345, from 4; from 6 a group that there is
-//! not is GROUP_ID_NOT_FOUND with a sentence: KIP-1043; before it is Dead without an error).
+//! not, or that is of another kind, is GROUP_ID_NOT_FOUND with a sentence: KIP-1043; before it is Dead without an error).
 
 use std::rc::Rc;
 
@@ -10,8 +10,7 @@ use engine::{
 
 use super::{
     Api, OPERATIONS_UNASKED,
-    groups::{GROUP_OPERATIONS, ask_core, core_of},
-    split::Split,
+    groups::{GROUP_OPERATIONS, ask_each},
 };
 use crate::wire::{
     Text,
@@ -25,24 +24,12 @@ pub(super) async fn handle(
 ) -> DescribeGroupsResponse {
     let operations =
         if request.include_authorized_operations { GROUP_OPERATIONS } else { OPERATIONS_UNASKED };
-    let mut split = Split::default();
-    api.node.with_image(|image| {
-        for group in &request.groups {
-            match core_of(image, group) {
-                Some(core) => split.push(core, group.to_string()),
-                None => split.skip(),
-            }
-        }
-    });
-    let (parts, order) = split.take();
-    let mut described = Vec::with_capacity(parts.len());
-    for (core, groups) in parts {
-        described.push(match ask_core(&api, core, Request::Describe(groups)).await {
-            Ok(Reply::Described(groups)) => groups,
-            _ => Vec::new(),
-        });
-    }
-    let described = request.groups.iter().zip(order.restore(described)).map(|(group, described)| {
+    let of = |reply| match reply {
+        Reply::Described(groups) => Some(groups),
+        _ => None,
+    };
+    let described = ask_each(&api, &request.groups, Request::Describe, of).await;
+    let described = request.groups.iter().zip(described).map(|(group, described)| {
         let missing = || Described::refused(group.to_string(), ErrorCode::NotCoordinator);
         respond(described.unwrap_or_else(missing), operations, version)
     });
@@ -63,7 +50,8 @@ fn respond(described: Described, operations: i32, version: i16) -> DescribedGrou
     if described.error == ErrorCode::GroupIdNotFound {
         group.group_state = Text::from_static("Dead");
         if version >= 6 {
-            group.error_message = Some(format!("Group {} not found.", group.group_id).into());
+            let is_what = if described.is_of_another_kind { "is not a classic group" } else { "not found" };
+            group.error_message = Some(format!("Group {} {is_what}.", group.group_id).into());
         } else {
             group.error_code = ErrorCode::None.code();
         }
@@ -94,5 +82,8 @@ mod tests {
         let since = respond(missing(), OPERATIONS_UNASKED, 6);
         assert_eq!((since.error_code, &*since.group_state), (69, "Dead"));
         assert_eq!(since.error_message.as_deref(), Some("Group g not found."));
+        let other = Described { is_of_another_kind: true, ..missing() };
+        let message = respond(other, OPERATIONS_UNASKED, 6).error_message;
+        assert_eq!(message.as_deref(), Some("Group g is not a classic group."));
     }
 }

@@ -17,7 +17,7 @@ use engine::{
     },
 };
 
-use super::Api;
+use super::{Api, split::Split};
 use crate::wire::Text;
 
 /// Read, delete, describe, describe and alter configs: all that a group has (KIP-430).
@@ -41,6 +41,31 @@ pub(super) async fn ask_core(api: &Api, core: CoreId, request: Request) -> Resul
         Reply::Group(reply) => Ok(reply),
         _ => Err(ErrorCode::UnknownServerError),
     }
+}
+
+/// Asks each group's coordinator, all groups of a core at once; the answers in the order of `groups`. None: nobody coordinates it here.
+pub(super) async fn ask_each<T>(
+    api: &Api,
+    groups: &[Text],
+    request: impl Fn(Vec<String>) -> Request,
+    answers: impl Fn(GroupReply) -> Option<Vec<T>>,
+) -> impl Iterator<Item = Option<T>> {
+    let mut split = Split::default();
+    api.node.with_image(|image| {
+        for group in groups {
+            match core_of(image, group) {
+                Some(core) => split.push(core, group.to_string()),
+                None => split.skip(),
+            }
+        }
+    });
+    let (parts, order) = split.take();
+    let mut answered = Vec::with_capacity(parts.len());
+    for (core, groups) in parts {
+        let reply = ask_core(api, core, request(groups)).await;
+        answered.push(reply.ok().and_then(&answers).unwrap_or_default());
+    }
+    order.restore(answered)
 }
 
 /// Who asks, in texts of their own: a slice of the frame would keep all of it.

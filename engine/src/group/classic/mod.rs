@@ -214,6 +214,7 @@ impl ClassicGroup {
             protocol_type: self.protocol_type.clone().unwrap_or_else(|| "".into()),
             members: self.members.values().map(|member| member.describe(protocol.as_deref())).collect(),
             protocol: protocol.unwrap_or_else(|| "".into()),
+            is_of_another_kind: false,
         }
     }
 
