@@ -35,7 +35,10 @@ type Layers = &'static [(&'static [&'static str], Siblings)];
 const ENGINE: Layers = &[
     (&["base", "limits", "error", "op", "metrics"], Together),
     (&["record", "config"], Apart),
-    (&["log", "compact", "producer", "replica", "group", "txn", "quota", "controller", "acl"], Apart),
+    (
+        &["log", "compact", "producer", "replica", "group", "txn", "quota", "controller", "acl", "telemetry"],
+        Apart,
+    ),
     (&["io"], Apart),
     (&["shard", "bus"], Together),
 ];

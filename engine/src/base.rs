@@ -122,6 +122,26 @@ impl fmt::Debug for TopicId {
     }
 }
 
+/// A client's id for its telemetry (KIP-714), printed as topic ids are.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientInstanceId(pub [u8; 16]);
+
+impl ClientInstanceId {
+    pub const ZERO: ClientInstanceId = ClientInstanceId([0; 16]);
+}
+
+impl fmt::Display for ClientInstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&TopicId(self.0), f)
+    }
+}
+
+impl fmt::Debug for ClientInstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// One partition of one topic, by id: a deleted topic's name can return, its id never does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {

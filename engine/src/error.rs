@@ -117,6 +117,8 @@ codes! {
     UnreleasedInstanceId = 111,
     UnsupportedAssignor = 112,
     StaleMemberEpoch = 113,
+    UnknownSubscriptionId = 117,
+    TelemetryTooLarge = 118,
     InvalidRegularExpression = 128,
     RebootstrapRequired = 129,
 }

@@ -19,3 +19,4 @@ pub mod producer;
 pub mod quota;
 pub mod record;
 pub mod shard;
+pub mod telemetry;

@@ -211,6 +211,7 @@ fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> R
         fetch_bytes_max: u32::try_from(config.fetch_bytes_max).unwrap_or(u32::MAX),
         fetch_sessions: fetch_sessions(settings),
         described_partitions_max: config.described_partitions_max,
+        telemetry_bytes_max: settings.takes_telemetry.then_some(config.telemetry_bytes_max),
         data_dir: std::path::absolute(&settings.data_dir)
             .unwrap_or_else(|_| settings.data_dir.clone())
             .to_string_lossy()

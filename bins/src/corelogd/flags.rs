@@ -29,6 +29,9 @@ pub struct Flags {
     /// Where to serve /metrics, /healthz and /readyz over HTTP, as host:port [default: nowhere]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin_listen: Option<String>,
+    /// Take clients' own metrics (KIP-714) and tell them at /metrics: which ones, the options of client-metrics resources say
+    #[arg(long, requires = "admin_listen")]
+    pub client_telemetry: bool,
     /// Where clients shall connect [default: the option advertised.listeners, or where it listens]
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,

@@ -35,6 +35,8 @@ pub struct Settings {
     pub endpoints: Vec<Endpoint>,
     /// `--admin-listen`
     pub admin: Option<SocketAddr>,
+    /// `--client-telemetry`
+    pub takes_telemetry: bool,
     pub cpus: Vec<usize>,
     pub memory_per_core: u64,
     pub spin: Duration,
@@ -85,6 +87,7 @@ impl Settings {
             node: node_is_given.then_some(config.node_id),
             endpoints,
             admin,
+            takes_telemetry: flags.client_telemetry,
             cpus,
             memory_per_core,
             spin: Duration::from_micros(flags.spin_us),

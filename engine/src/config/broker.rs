@@ -109,6 +109,7 @@ broker_config! {
     connections_max: usize = required("max.connections"),
     connections_per_ip_max: usize = required("max.connections.per.ip"),
     connections_per_second_max: usize = required("max.connection.creation.rate"),
+    telemetry_bytes_max: usize = required("telemetry.max.bytes"),
     described_partitions_max: usize = required("max.request.partition.size.limit"),
     initial_task_delay_ms: u64 = required("log.initial.task.delay.ms"),
     retention_check_interval_ms: u64 = required("log.retention.check.interval.ms"),

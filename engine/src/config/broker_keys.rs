@@ -282,7 +282,7 @@ broker_keys! {
         "How a certificate's name becomes a principal.";
     Planned "super.users" Text Some(""), Any, ReadOnly,
         "Principals that may do everything, separated by semicolons.";
-    Planned "telemetry.max.bytes" Int Some("1048576"), AtLeast(1), ReadOnly,
+    Works "telemetry.max.bytes" Int Some("1048576"), AtLeast(1), ReadOnly,
         "The largest push of client metrics.";
     Planned "transaction.abort.timed.out.transaction.cleanup.interval.ms" Int Some("10000"), AtLeast(1), ReadOnly,
         "How often timed-out transactions are looked for.";

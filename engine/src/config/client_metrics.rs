@@ -8,7 +8,7 @@ use crate::config::topic::Overrides;
 use crate::error::{ErrorCode, Refusal};
 
 const fn key(name: &'static str, kind: Type, default: &'static str, doc: &'static str) -> Key {
-    let (check, update, effect) = (Any, Update::ClusterWide, Effect::Planned);
+    let (check, update, effect) = (Any, Update::ClusterWide, Effect::Works);
     Key { name, kind, default: Some(default), check, update, effect, doc }
 }
 

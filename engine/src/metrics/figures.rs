@@ -45,6 +45,7 @@ pub type Label = (&'static str, Cow<'static, str>);
 #[derive(Clone, Debug)]
 pub enum Value {
     Number(i64),
+    Float(f64),
     Histogram(Histogram),
 }
 
@@ -70,6 +71,10 @@ impl Figures {
     pub fn number(&mut self, metric: &'static Metric, labels: Vec<Label>, value: u64) {
         let value = Value::Number(i64::try_from(value).unwrap_or(i64::MAX));
         self.samples.push(Sample { metric, labels, value });
+    }
+
+    pub fn float(&mut self, metric: &'static Metric, labels: Vec<Label>, value: f64) {
+        self.samples.push(Sample { metric, labels, value: Value::Float(value) });
     }
 
     /// Nothing where nothing was recorded: a series begins with its first value.

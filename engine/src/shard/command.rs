@@ -20,6 +20,7 @@ use crate::{
     quota::Admission,
     record::RecordFault,
     shard::measure::Traffic,
+    telemetry,
 };
 
 /// Names one Command until its Reply: the core that asked, and its number there.
@@ -49,6 +50,8 @@ pub enum Command {
     Measure,
     MeasurePartitions(PartitionPage),
     MeasureGroups(GroupPage),
+    /// For the core that the client's instance id falls on.
+    Telemetry(telemetry::Request),
     /// For the coordinator of the groups that it names; a JoinGroup is answered when the members have come.
     Group(group::request::Request),
 }
@@ -72,6 +75,7 @@ pub enum Reply {
     PartitionsMeasured(Vec<PartitionFigures>),
     /// Fewer than asked for: there are no more.
     GroupsMeasured(Vec<GroupFigures>),
+    Telemetry(ErrorCode),
     Group(group::request::Reply),
 }
 

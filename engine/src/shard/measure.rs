@@ -256,7 +256,7 @@ impl Shard {
     }
 
     /// This core's figures; its caller adds what it knows itself.
-    pub(super) fn measure(&mut self, call: CallId) {
+    pub(super) fn measure(&mut self, now: Now, call: CallId) {
         let mut figures = Figures::new(self.core());
         self.measures.tell(&mut figures);
         let budget = self.config.budget;
@@ -290,6 +290,7 @@ impl Shard {
         for (state, count) in [("all", self.table.len()), ("dirty", self.dirty.len()), ("offline", offline)] {
             figures.number(&PARTITIONS, label("state", state), count as u64);
         }
+        self.telemetry.tell(now, &mut figures);
         self.reply(call, Reply::Measured(Box::new(figures)));
     }
 

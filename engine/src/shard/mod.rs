@@ -48,6 +48,7 @@ use std::{
     sync::Arc,
 };
 
+use crate::telemetry::Telemetry;
 use crate::{
     base::{CoreId, Deadline, Incarnation, JournalSequence, Now, Offset, TopicPartition},
     controller::Image,
@@ -142,6 +143,7 @@ pub struct Shard {
     control: Control,
     measures: Measures,
     coordinator: Coordinator,
+    telemetry: Telemetry,
     /// Of the whole broker, on core 0.
     connections: Connections,
     /// Publications not confirmed yet: deletions under way.
@@ -187,11 +189,15 @@ impl Shard {
             Command::Control(instruction) => self.control(now, call, instruction),
             Command::Admit(ip) => self.admit(now, call, ip),
             Command::Release(ip) => self.connections.release(ip),
-            Command::Measure => self.measure(call),
+            Command::Measure => self.measure(now, call),
             Command::MeasurePartitions(page) => self.measure_partitions(call, page),
             Command::MeasureGroups(page) => {
                 let figures = self.coordinator.groups().figures(&page);
                 self.reply(call, Reply::GroupsMeasured(figures));
+            }
+            Command::Telemetry(request) => {
+                let code = self.telemetry.handle(now, request);
+                self.reply(call, Reply::Telemetry(code));
             }
             Command::Group(request) => self.group(now, call, request),
         }

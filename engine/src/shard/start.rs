@@ -20,6 +20,7 @@ use super::{
     partition::Partition,
     publish::Unconfirmed,
 };
+use crate::telemetry::Telemetry;
 use crate::{
     base::{CoreId, Incarnation, LeaderEpoch, Offset, OwnerEpoch, PartitionIndex, TopicPartition},
     io::journal::writer::Journal,
@@ -92,6 +93,7 @@ impl Shard {
             expiry: Expiry::default(),
             control: Control::new(core),
             measures: Measures::default(),
+            telemetry: Telemetry::default(),
             coordinator: Coordinator::new(&config.options, budget.groups_bytes),
             connections: Connections::default(),
             unconfirmed: Unconfirmed::default(),

@@ -17,6 +17,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         server::measure::ALL,
         api::measure::ALL,
         engine::shard::measure::ALL,
+        engine::telemetry::ALL,
         super::partitions::ALL,
         super::groups::ALL,
         super::process::ALL,
@@ -71,6 +72,11 @@ impl Text {
                     labels.iter().map(|(name, value)| (*name, &**value)).collect();
                 match value {
                     Value::Number(value) => self.number(metric, &labels, value),
+                    Value::Float(value) => {
+                        self.write(format_args!("{}", metric.name));
+                        self.labels(labels.iter().copied(), None);
+                        self.write(format_args!(" {}\n", Real(value)));
+                    }
                     Value::Histogram(histogram) => {
                         let labels = || labels.iter().copied();
                         for (bound, below) in histogram.cumulative() {
@@ -130,8 +136,23 @@ impl Text {
 fn add(present: &mut Value, more: &Value) {
     match (present, more) {
         (Value::Number(sum), Value::Number(more)) => *sum = sum.saturating_add(*more),
+        (Value::Float(sum), Value::Float(more)) => *sum += more,
         (Value::Histogram(sum), Value::Histogram(more)) => sum.merge(more),
         _ => unreachable!("a metric has one kind"),
+    }
+}
+
+/// A floating point number as the format spells it.
+struct Real(f64);
+
+impl Display for Real {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            f64::INFINITY => f.write_str("+Inf"),
+            f64::NEG_INFINITY => f.write_str("-Inf"),
+            // NaN is spelled so in both.
+            other => write!(f, "{other}"),
+        }
     }
 }
 

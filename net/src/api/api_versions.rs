@@ -6,15 +6,19 @@
 
 use engine::error::ErrorCode;
 
-use super::SERVED;
+use super::{SERVED, TELEMETRY, Telemetry};
 use crate::wire::{
-    Text,
+    ApiKey, Text,
     api_versions::{
         ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
     },
 };
 
-pub(super) fn answer(request: &ApiVersionsRequest, version: i16) -> ApiVersionsResponse {
+pub(super) fn answer(
+    request: &ApiVersionsRequest,
+    version: i16,
+    telemetry: Telemetry,
+) -> ApiVersionsResponse {
     // Kafka refuses names that would not do as a metric's label; from version 3 on they are always sent.
     let names = [&request.client_software_name, &request.client_software_version];
     if version >= 3 && !names.into_iter().all(is_label) {
@@ -22,7 +26,7 @@ pub(super) fn answer(request: &ApiVersionsRequest, version: i16) -> ApiVersionsR
     }
     let supported = FEATURES.iter().filter(|feature| version >= 4 || feature.min_version > 0);
     ApiVersionsResponse {
-        api_keys: ranges(),
+        api_keys: ranges(telemetry),
         supported_features: supported.map(Feature::supported).collect(),
         finalized_features_epoch: FINALIZED_EPOCH,
         finalized_features: FEATURES.iter().map(Feature::finalized).collect(),
@@ -56,16 +60,20 @@ impl Feature {
 }
 
 /// For a version that is not served; to be encoded in version 0.
-pub(super) fn unsupported() -> ApiVersionsResponse {
+pub(super) fn unsupported(telemetry: Telemetry) -> ApiVersionsResponse {
     ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
-        api_keys: ranges(),
+        api_keys: ranges(telemetry),
         ..Default::default()
     }
 }
 
-fn ranges() -> Vec<ApiVersion> {
-    let served = SERVED.iter().map(|api| {
+fn ranges(telemetry: Telemetry) -> Vec<ApiVersion> {
+    let more: &[ApiKey] = match telemetry {
+        Telemetry::Off => &[],
+        Telemetry::On => &TELEMETRY,
+    };
+    let served = SERVED.iter().chain(more).map(|api| {
         let versions = api.advertised();
         ApiVersion { api_key: api.code(), min_version: *versions.start(), max_version: *versions.end() }
     });
@@ -83,7 +91,6 @@ fn is_label(name: &Text) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::ApiKey;
 
     fn request(name: &str) -> ApiVersionsRequest {
         ApiVersionsRequest { client_software_name: name.into(), client_software_version: "2.14.0".into() }
@@ -91,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_served_api_is_named_with_its_range() {
-        let response = answer(&request("librdkafka"), 3);
+        let response = answer(&request("librdkafka"), 3, Telemetry::Off);
         assert_eq!(response.error_code, 0);
         let produce = &response.api_keys[0];
         assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 13));
@@ -101,26 +108,39 @@ mod tests {
     #[test]
     fn a_software_name_that_is_no_label_is_refused_from_version_3() {
         for name in ["", "-x", "x.", "a b", "ü"] {
-            assert_eq!(answer(&request(name), 3).error_code, ErrorCode::InvalidRequest.code(), "{name}");
-            assert_eq!(answer(&request(name), 2).error_code, 0, "{name}");
+            assert_eq!(
+                answer(&request(name), 3, Telemetry::Off).error_code,
+                ErrorCode::InvalidRequest.code(),
+                "{name}"
+            );
+            assert_eq!(answer(&request(name), 2, Telemetry::Off).error_code, 0, "{name}");
         }
-        assert_eq!(answer(&request("apache-kafka-java"), 4).error_code, 0);
+        assert_eq!(answer(&request("apache-kafka-java"), 4, Telemetry::Off).error_code, 0);
+    }
+
+    #[test]
+    fn telemetry_is_told_of_where_it_is_on() {
+        let tells = |telemetry| {
+            let ranges = answer(&request("librdkafka"), 4, telemetry).api_keys;
+            TELEMETRY.map(|api| ranges.iter().any(|range| range.api_key == api.code()))
+        };
+        assert_eq!((tells(Telemetry::Off), tells(Telemetry::On)), ([false; 2], [true; 2]));
     }
 
     #[test]
     fn a_version_too_new_learns_the_ranges() {
-        let response = unsupported();
+        let response = unsupported(Telemetry::Off);
         assert_eq!(response.error_code, 35);
         assert!(response.api_keys.iter().any(|range| range.api_key == 18 && range.max_version == 4));
     }
 
     #[test]
     fn the_new_group_protocol_is_told_with_its_feature() {
-        let response = answer(&request("librdkafka"), 4);
+        let response = answer(&request("librdkafka"), 4, Telemetry::Off);
         assert!(response.api_keys.iter().any(|range| range.api_key == ApiKey::ConsumerGroupHeartbeat.code()));
         let finalized = &response.finalized_features[0];
         assert_eq!((&*finalized.name, finalized.max_version_level), ("group.version", 1));
         assert_eq!(response.supported_features.len(), 1);
-        assert!(answer(&request("librdkafka"), 3).supported_features.is_empty());
+        assert!(answer(&request("librdkafka"), 3, Telemetry::Off).supported_features.is_empty());
     }
 }

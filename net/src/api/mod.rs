@@ -3,6 +3,7 @@
 
 mod alter_configs;
 mod api_versions;
+mod clients;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_partitions;
@@ -21,6 +22,7 @@ mod fetch;
 mod fetch_parts;
 mod fetch_sessions;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod groups;
 mod heartbeat;
 mod incremental_alter_configs;
@@ -39,6 +41,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod options;
 mod produce;
+mod push_telemetry;
 mod resources;
 mod split;
 mod sync_group;
@@ -62,6 +65,7 @@ use crate::{
         list_partition_reassignments::ListPartitionReassignmentsRequest, told_frame,
     },
 };
+use clients::Clients;
 use fetch_sessions::FetchSessions;
 pub use fetch_sessions::{PARTITION_BYTES as FETCH_SESSION_PARTITION_BYTES, SessionLimits};
 pub use find_coordinator::OffsetsTopic;
@@ -106,6 +110,16 @@ const SERVED: &[ApiKey] = &[
     ApiKey::ConsumerGroupDescribe,
 ];
 
+/// Served and told of with `--client-telemetry`.
+const TELEMETRY: [ApiKey; 2] = [ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
+
+/// Whether clients may push their metrics (KIP-714).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Telemetry {
+    Off,
+    On,
+}
+
 /// Read, write, create, delete, alter, describe, describe and alter configs: all that a topic has (KIP-430), one bit each by its
 /// number. Without an authorizer everybody may do everything.
 const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
@@ -138,6 +152,8 @@ pub struct Broker {
     pub fetch_sessions: SessionLimits,
     /// `max.request.partition.size.limit`
     pub described_partitions_max: usize,
+    /// `telemetry.max.bytes`; none: clients push no metrics here.
+    pub telemetry_bytes_max: Option<usize>,
     /// Where all is stored, as an absolute path.
     pub data_dir: Text,
     pub offsets_topic: OffsetsTopic,
@@ -151,14 +167,15 @@ pub struct Api {
     broker: Broker,
     producer_ids: RefCell<ProducerIds>,
     sessions: RefCell<FetchSessions>,
+    clients: Clients,
     measures: RefCell<Measures>,
 }
 
 impl Api {
     pub fn new(node: Rc<Node>, broker: Broker) -> Rc<Api> {
         let sessions = RefCell::new(FetchSessions::new(node.core(), broker.fetch_sessions));
-        let (producer_ids, measures) = Default::default();
-        Rc::new(Api { node, broker, producer_ids, sessions, measures })
+        let (producer_ids, measures, clients) = Default::default();
+        Rc::new(Api { node, broker, producer_ids, sessions, clients, measures })
     }
 
     pub fn node(&self) -> &Rc<Node> {
@@ -180,6 +197,10 @@ impl Api {
         }
     }
 
+    fn telemetry(&self) -> Telemetry {
+        if self.broker.telemetry_bytes_max.is_some() { Telemetry::On } else { Telemetry::Off }
+    }
+
     fn random_topic_id(&self) -> TopicId {
         topic_id_from_random(self.node.random())
     }
@@ -194,13 +215,33 @@ impl Api {
         };
         if !key.serves(version) {
             if key == ApiKey::ApiVersions {
-                return Ok(Started::Ready(reply(&api_versions::unsupported(), 0, correlation)));
+                let response = api_versions::unsupported(self.telemetry());
+                return Ok(Started::Ready(reply(&response, 0, correlation)));
             }
             return Err(format!("version {version} of {} is not served here", key.name()));
         }
         let started = match key {
-            ApiKey::ApiVersions => read(reader, version)
-                .map(|request| ready(&api_versions::answer(&request, version), version, correlation)),
+            ApiKey::ApiVersions => read(reader, version).map(|request| {
+                let telemetry = self.telemetry();
+                if telemetry == Telemetry::On {
+                    self.clients.met(peer, &request);
+                }
+                ready(&api_versions::answer(&request, version, telemetry), version, correlation)
+            }),
+            ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry
+                if self.telemetry() == Telemetry::Off =>
+            {
+                return Err(format!("{} is served with --client-telemetry only", key.name()));
+            }
+            ApiKey::GetTelemetrySubscriptions => read(reader, version).map(|request| {
+                let asking = self.clients.asking(peer, header.client_id.as_ref());
+                let response = get_telemetry_subscriptions::handle(self.clone(), request, asking);
+                later(response, version, correlation)
+            }),
+            ApiKey::PushTelemetry => read(reader, version).map(|request| {
+                let asking = self.clients.asking(peer, header.client_id.as_ref());
+                later(push_telemetry::handle(self.clone(), request, asking), version, correlation)
+            }),
             ApiKey::FindCoordinator => read(reader, version).map(|request| {
                 later(find_coordinator::handle(self.clone(), request, version), version, correlation)
             }),
@@ -302,6 +343,10 @@ impl Serve for Api {
         self.dispatch(peer, request).unwrap_or_else(|reason| Started::Ready(Answer::Close(reason)))
     }
 
+    fn ended(&self, peer: SocketAddr) {
+        self.clients.gone(peer);
+    }
+
     fn admits(&self, waker: &Waker) -> bool {
         self.node.admits(waker)
     }
@@ -396,6 +441,7 @@ mod tests {
             fetch_bytes_max: 1 << 20,
             fetch_sessions: SessionLimits::default(),
             described_partitions_max: 2000,
+            telemetry_bytes_max: None,
             data_dir: "/data".into(),
             offsets_topic: OffsetsTopic {
                 partitions: 50,

@@ -89,6 +89,7 @@ impl<S: Serve> Connection<S> {
         })
         .await;
         let peer = self.place.entry.peer;
+        self.serve.ended(peer);
         let Some(ended) = caught else {
             // The panic hook has told what happened; the other connections go on.
             tracing::error!("a request from {peer} met a bug in Corelog; its connection is closed");

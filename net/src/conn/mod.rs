@@ -67,6 +67,9 @@ pub trait Serve {
     /// future, which comes before the next request is started.
     fn start(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Started;
 
+    /// A connection is over.
+    fn ended(&self, _peer: SocketAddr) {}
+
     /// May another request start? If not, `waker` is called when it may.
     fn admits(&self, waker: &Waker) -> bool;
 

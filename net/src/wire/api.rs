@@ -75,6 +75,8 @@ apis! {
     DescribeProducers = 61, 0..=0, flexible 0;
     ConsumerGroupHeartbeat = 68, 0..=1, flexible 0;
     ConsumerGroupDescribe = 69, 0..=1, flexible 0;
+    GetTelemetrySubscriptions = 71, 0..=0, flexible 0;
+    PushTelemetry = 72, 0..=0, flexible 0;
     ListConfigResources = 74, 0..=1, flexible 0;
     DescribeTopicPartitions = 75, 0..=0, flexible 0;
 }

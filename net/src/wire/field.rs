@@ -3,7 +3,7 @@
 use std::mem;
 
 use bytes::Bytes;
-use engine::base::TopicId;
+use engine::base::{ClientInstanceId, TopicId};
 
 use super::{Reader, Records, Text, WireError, Writer, limits};
 
@@ -104,6 +104,7 @@ fixed! {
     i32: 4, Reader::i32, Writer::i32;
     i64: 8, Reader::i64, Writer::i64;
     bool: 1, |reader: &mut Reader| Ok(reader.i8()? != 0), |writer: &mut Writer, value| writer.i8(i8::from(value));
+    ClientInstanceId: 16, |reader: &mut Reader| Ok(ClientInstanceId(reader.uuid()?)), |writer: &mut Writer, id: ClientInstanceId| writer.slice(&id.0);
     TopicId: 16, |reader: &mut Reader| Ok(TopicId(reader.uuid()?)), |writer: &mut Writer, id: TopicId| writer.slice(&id.0);
 }
 

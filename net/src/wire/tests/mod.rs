@@ -48,6 +48,11 @@ macro_rules! for_each_api {
         $visit!(elect_leaders, ElectLeadersRequest, ElectLeadersResponse);
         $visit!(fetch, FetchRequest, FetchResponse);
         $visit!(find_coordinator, FindCoordinatorRequest, FindCoordinatorResponse);
+        $visit!(
+            get_telemetry_subscriptions,
+            GetTelemetrySubscriptionsRequest,
+            GetTelemetrySubscriptionsResponse
+        );
         $visit!(heartbeat, HeartbeatRequest, HeartbeatResponse);
         $visit!(incremental_alter_configs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse);
         $visit!(init_producer_id, InitProducerIdRequest, InitProducerIdResponse);
@@ -67,6 +72,7 @@ macro_rules! for_each_api {
         $visit!(offset_fetch, OffsetFetchRequest, OffsetFetchResponse);
         $visit!(offset_for_leader_epoch, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse);
         $visit!(produce, ProduceRequest, ProduceResponse);
+        $visit!(push_telemetry, PushTelemetryRequest, PushTelemetryResponse);
         $visit!(sync_group, SyncGroupRequest, SyncGroupResponse);
     };
 }

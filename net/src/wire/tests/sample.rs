@@ -1,7 +1,7 @@
 //! Random values of every field type: what a version can carry, extremes included.
 
 use bytes::Bytes;
-use engine::base::TopicId;
+use engine::base::{ClientInstanceId, TopicId};
 use fastrand::Rng;
 
 use crate::wire::{Records, Text, field::Context};
@@ -31,6 +31,12 @@ integers!(i8, i16, i32, i64);
 impl Sample for bool {
     fn sample(rng: &mut Rng, _: Context) -> Self {
         rng.bool()
+    }
+}
+
+impl Sample for ClientInstanceId {
+    fn sample(rng: &mut Rng, context: Context) -> Self {
+        ClientInstanceId(TopicId::sample(rng, context).0)
     }
 }
 
