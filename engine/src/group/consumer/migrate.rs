@@ -100,13 +100,14 @@ impl ConsumerGroup {
         if !is_classic {
             return None;
         }
-        let record = after.classic_record(cx)?;
+        // Of the epoch from before the decision: who stays behind is of that one, and may commit until it joins again.
+        let record = after.classic_record(cx, self.epoch)?;
         let mut records = after.tombstones();
         records.push(record);
         Some(records)
     }
 
-    fn classic_record(&self, cx: &Context<'_>) -> Option<GroupRecord> {
+    fn classic_record(&self, cx: &Context<'_>, generation: Epoch) -> Option<GroupRecord> {
         let protocol = self.choose_protocol()?;
         let nothing = Assignment::new();
         let members = self.members.values().filter_map(|member| {
@@ -128,7 +129,7 @@ impl ConsumerGroup {
         });
         let value = GroupMetadataValue {
             protocol_type: CONSUMER.to_owned(),
-            generation: self.epoch.0,
+            generation: generation.0,
             protocol: Some(protocol.clone()),
             leader: self.members.keys().next().map(|id| id.to_string()),
             current_state_timestamp: cx.now.wall,

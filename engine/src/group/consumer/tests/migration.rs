@@ -78,6 +78,31 @@ impl Coordinator {
         }
     }
 
+    fn commit(&mut self, member: &str, generation: i32) -> ErrorCode {
+        let commit = Commit {
+            group: GROUP.to_string(),
+            generation,
+            member: member.to_string(),
+            instance: None,
+            retention_ms: None,
+            topics: vec![crate::group::request::CommitTopic {
+                name: "foo".to_string(),
+                id: topic_id(1),
+                partitions: vec![crate::group::request::CommitPartition {
+                    partition: PartitionIndex(0),
+                    offset: 5,
+                    leader_epoch: -1,
+                    metadata: None,
+                }],
+            }],
+            version: 9,
+        };
+        match self.ask(Request::Commit(commit)) {
+            Reply::Committed(topics) => topics[0].partitions[0].1,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn kind(&self) -> &'static str {
         self.groups.group(GROUP).map_or("none", |group| group.kind.name())
     }
@@ -224,6 +249,26 @@ fn a_consumer_group_becomes_a_classic_group_when_the_last_new_member_leaves() {
     assert_eq!((joined.error, &*joined.leader), (ErrorCode::None, &*old));
 }
 
+/// The old member shares with a new one, which then leaves. What the old one has is still its own: it can commit until it joins again.
+#[test]
+fn a_member_that_stays_behind_is_of_the_classic_groups_generation() {
+    let mut all = Coordinator::new(MigrationPolicy::Bidirectional);
+    let (old, generation) = all.classic_group();
+    all.beat(join("new", &["foo"])).unwrap();
+    all.ask(heartbeat(&old, generation));
+    all.ask(join_owning(&old, &[0, 1, 2, 3, 4, 5]));
+    all.ask(sync(&old, generation, Vec::new()));
+    let Reply::Joined(joined) = all.ask(join_owning(&old, &[0, 1, 2])) else { panic!() };
+    let epoch = joined.generation;
+    all.ask(sync(&old, epoch, Vec::new()));
+    all.beat(plain("new", -1)).unwrap();
+    assert_eq!(all.kind(), "classic");
+    let code = all.ask(heartbeat(&old, epoch));
+    assert!(matches!(code, Reply::Heartbeat(ErrorCode::RebalanceInProgress)), "{code:?}");
+    assert_eq!(all.commit(&old, epoch), ErrorCode::None);
+    all.loaded_is_the_same();
+}
+
 #[test]
 fn a_new_member_that_is_silent_makes_it_classic_again_too() {
     let mut all = Coordinator::new(MigrationPolicy::Bidirectional);
@@ -344,30 +389,7 @@ fn a_consumer_group_is_listed_deleted_and_committed_to() {
     all.beat(join("new", &["foo"])).unwrap();
     let Reply::Listed(list) = all.ask(Request::List(Filter::default())) else { panic!() };
     assert_eq!((list.groups[0].kind, list.groups[0].state), ("consumer", "Stable"));
-    let commit = |generation| {
-        Request::Commit(Commit {
-            group: GROUP.to_string(),
-            generation,
-            member: "new".to_string(),
-            instance: None,
-            retention_ms: None,
-            topics: vec![crate::group::request::CommitTopic {
-                name: "foo".to_string(),
-                id: topic_id(1),
-                partitions: vec![crate::group::request::CommitPartition {
-                    partition: PartitionIndex(0),
-                    offset: 5,
-                    leader_epoch: -1,
-                    metadata: None,
-                }],
-            }],
-            version: 9,
-        })
-    };
-    let mut code = |generation| match all.ask(commit(generation)) {
-        Reply::Committed(topics) => topics[0].partitions[0].1,
-        other => panic!("{other:?}"),
-    };
+    let mut code = |generation| all.commit("new", generation);
     assert_eq!(
         (code(1), code(0), code(2)),
         (ErrorCode::None, ErrorCode::StaleMemberEpoch, ErrorCode::StaleMemberEpoch)
