@@ -9,7 +9,7 @@ kafka_version=4.3.0
 kafka_jars=$cache/kafka-$kafka_version
 
 build_packages=(gcc libc6-dev make pkg-config ca-certificates)
-test_packages=(kcat python3 python3-venv maven default-jre-headless util-linux iproute2 procps)
+test_packages=(kcat python3 python3-venv maven default-jdk-headless util-linux iproute2 procps)
 librdkafka_packages=(gcc g++ libc6-dev make pkg-config python3 python3-venv libsasl2-dev libcurl4-openssl-dev libzstd-dev liblz4-dev
   rapidjson-dev zlib1g-dev libssl-dev)
 compare_packages=(python3 maven default-jre-headless util-linux)

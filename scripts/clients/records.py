@@ -5,8 +5,10 @@ A client's output is one line a check: `ok NAME`, `FAIL NAME reason` or `skip NA
 
 import random
 import sys
+import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Optional
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -71,18 +73,50 @@ def poll_until(seconds, step):
     raise AssertionError(f"not within {seconds} s")
 
 
+SAYING = threading.Lock()
+
+
+def say(line):
+    """A whole line, whoever else has one to say."""
+    with SAYING:
+        print(line, flush=True)
+
+
+def passes(name, check):
+    """Runs one check, prints its line, and returns whether it passed or could not be asked."""
+    try:
+        check()
+        say(f"ok {name}")
+    except Skip as reason:
+        say(f"skip {name} {reason}")
+    except Exception as error:  # whatever a client throws is that check's failure
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = " ".join(str(error).split()) or "no message"
+        say(f"FAIL {name} {type(error).__name__}: {reason} (line {where.lineno})")
+        return False
+    return True
+
+
 def run(checks):
     """Runs (name, function) pairs, a line for each, and exits with 1 if one failed."""
-    failed = False
-    for name, check in checks:
+    sys.exit(0 if all([passes(name, check) for name, check in checks]) else 1)
+
+
+def run_side_by_side(scenarios, at_once=6):
+    """Runs (name, checks, end) scenarios beside each other, each one's checks in order until one fails, and then its end."""
+
+    def play(scenario):
+        name, checks, end = scenario
+        failed = None
         try:
-            check()
-            print(f"ok {name}", flush=True)
-        except Skip as reason:
-            print(f"skip {name} {reason}", flush=True)
-        except Exception as error:  # whatever a client throws is that check's failure
-            failed = True
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            reason = " ".join(str(error).split()) or "no message"
-            print(f"FAIL {name} {type(error).__name__}: {reason} (line {where.lineno})", flush=True)
-    sys.exit(1 if failed else 0)
+            for check, function in checks:
+                if failed:
+                    say(f"FAIL {name}_{check} not tried, since {failed} failed")
+                elif not passes(f"{name}_{check}", function):
+                    failed = check
+        finally:
+            end()
+        return failed is None
+
+    with ThreadPoolExecutor(at_once) as pool:
+        sys.exit(0 if all(list(pool.map(play, scenarios))) else 1)

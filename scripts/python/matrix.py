@@ -12,10 +12,27 @@ import time
 
 from broker import ROOT, Broker, BrokerFailed
 
-# These run beside each other, first; what they wrote is there for confluent to read.
-BESIDE = {"aiokafka": "aio_kafka.py", "kafkajs": "kafkajs.sh", "franz_go": "franz_go.sh"}
-CLIENTS = BESIDE | {"kcat": "kcat.sh", "java": "java.sh", "kafka_python": "kafka_python.py", "confluent": "confluent.py"}
+# These run beside each other, first, the longest before the others; what they wrote is there for confluent to read.
+BESIDE = {
+    "java_groups": "java_groups.py",
+    "java": "java.sh",
+    "confluent_groups": "confluent_groups.py",
+    "kafka_python_groups": "kafka_python_groups.py",
+    "aiokafka": "aio_kafka.py",
+    "kafkajs": "kafkajs.sh",
+    "franz_go": "franz_go.sh",
+}
+BESIDE_AT_ONCE = 3
+CLIENTS = BESIDE | {"kcat": "kcat.sh", "kafka_python": "kafka_python.py", "confluent": "confluent.py"}
 CLIENT_SECONDS_MAX = 400
+# Groups do not wait for more members than come at once, and a group may say how soon it misses a member.
+OPTIONS = [
+    "log.segment.bytes=1048576",
+    "group.initial.rebalance.delay.ms=100",
+    "group.consumer.min.session.timeout.ms=6000",
+    "group.consumer.min.heartbeat.interval.ms=500",
+    "group.consumer.heartbeat.interval.ms=500",
+]
 
 
 def client(name, address):
@@ -50,7 +67,7 @@ def client(name, address):
 
 def clients_beside(names, address):
     """Runs those of the named clients that can run beside each other, and returns whether all passed, and the other names."""
-    with concurrent.futures.ThreadPoolExecutor() as pool:
+    with concurrent.futures.ThreadPoolExecutor(BESIDE_AT_ONCE) as pool:
         passed = list(pool.map(lambda name: client(name, address), [name for name in names if name in BESIDE]))
     return all(passed), [name for name in names if name not in BESIDE]
 
@@ -90,7 +107,7 @@ def main():
     if given.bootstrap:
         passed, names = clients_beside(names, given.bootstrap)
         sys.exit(0 if all([passed] + [client(name, given.bootstrap) for name in names]) else 1)
-    broker = Broker(given.cores, options=["log.segment.bytes=1048576"])
+    broker = Broker(given.cores, options=OPTIONS)
     passed = True
     try:
         broker.start()

@@ -1,0 +1,88 @@
+"""A member of a group by kafka-python: see members.py."""
+
+import json
+import sys
+import threading
+import time
+
+from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.errors import KafkaError
+
+BOOTSTRAP, SETTINGS = sys.argv[1], json.loads(sys.argv[2])
+TOPIC = SETTINGS["topic"]
+ASSIGNORS = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "cooperative-sticky": CooperativeStickyAssignor,
+}
+stopping = threading.Event()
+# Partition → the offset after the last one read.
+positions = {}
+
+
+def say(event, **facts):
+    print(json.dumps({"event": event, "at": time.monotonic(), **facts}), flush=True)
+
+
+def offsets(partitions):
+    return {p: OffsetAndMetadata(positions[p], "", -1) for p in partitions if p in positions}
+
+
+class Listener(AsyncConsumerRebalanceListener):
+    async def on_partitions_assigned(self, assigned):
+        say("assigned", partitions=sorted(p.partition for p in assigned))
+
+    async def on_partitions_revoked(self, revoked):
+        owned = offsets(revoked)
+        if owned and SETTINGS["commit"] != "auto":
+            # A callback may not wait for the event loop that it runs in; what it awaits, the client waits for.
+            await consumer.commit_async(owned)
+        for partition in owned:
+            positions.pop(partition)
+        # Called also when there is nothing to give up.
+        if revoked:
+            say("revoked", partitions=sorted(p.partition for p in revoked))
+
+    async def on_partitions_lost(self, lost):
+        for partition in lost:
+            positions.pop(partition, None)
+        if lost:
+            say("lost", partitions=sorted(p.partition for p in lost))
+
+
+threading.Thread(target=lambda: (sys.stdin.readline(), stopping.set()), daemon=True).start()
+consumer = KafkaConsumer(
+    bootstrap_servers=BOOTSTRAP,
+    group_id=SETTINGS["group"],
+    group_instance_id=SETTINGS["instance"],
+    partition_assignment_strategy=[ASSIGNORS[SETTINGS["assignor"]]],
+    session_timeout_ms=SETTINGS["session_ms"],
+    heartbeat_interval_ms=500,
+    auto_offset_reset="earliest",
+    enable_auto_commit=SETTINGS["commit"] == "auto",
+    auto_commit_interval_ms=200,
+    fetch_max_wait_ms=100,
+    metadata_max_age_ms=1000,
+)
+if TOPIC.startswith("^"):
+    consumer.subscribe(pattern=TOPIC, listener=Listener())
+else:
+    consumer.subscribe([TOPIC], listener=Listener())
+try:
+    while not stopping.is_set():
+        for partition, messages in consumer.poll(100).items():
+            for message in messages:
+                say("record", partition=message.partition, offset=message.offset)
+            positions[partition] = messages[-1].offset + 1
+        if SETTINGS["commit"] == "sync" and positions:
+            consumer.commit(offsets(list(positions)))
+        elif SETTINGS["commit"] == "async" and positions:
+            consumer.commit_async(offsets(list(positions)))
+except KafkaError as error:
+    say("error", name=type(error).__name__)
+    positions.clear()
+consumer.close()
+say("closed")
