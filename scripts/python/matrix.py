@@ -18,6 +18,7 @@ BESIDE = {
     "java": "java.sh",
     "confluent_groups": "confluent_groups.py",
     "kafka_python_groups": "kafka_python_groups.py",
+    "kcat_groups": "kcat_groups.py",
     "aiokafka": "aio_kafka.py",
     "kafkajs": "kafkajs.sh",
     "franz_go": "franz_go.sh",
