@@ -19,6 +19,7 @@ BESIDE = {
     "confluent_groups": "confluent_groups.py",
     "kafka_python_groups": "kafka_python_groups.py",
     "kcat_groups": "kcat_groups.py",
+    "confluent_admin": "confluent_admin.py",
     "aiokafka": "aio_kafka.py",
     "kafkajs": "kafkajs.sh",
     "franz_go": "franz_go.sh",
