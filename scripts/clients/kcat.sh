@@ -79,6 +79,13 @@ acks() {
   same "$work/in" "$work/out"
 }
 
+idempotent() {
+  text_records idempotent >"$work/in"
+  producer -t "$prefix-idempotent" -X enable.idempotence=true -z zstd -K $'\t' -l "$work/in"
+  consumer -t "$prefix-idempotent" -o beginning -f '%k\t%s\n' >"$work/out"
+  same "$work/in" "$work/out"
+}
+
 metadata() {
   timeout 30 kcat -b "$bootstrap" -L >"$work/out"
   grep -q "topic \"$prefix-none\" with " "$work/out" || { echo "not listed"; return 1; }
@@ -96,5 +103,6 @@ check reads_and_asks_by_time by_time
 check tells_null_from_empty null_and_empty
 check writes_with_acks_0 acks 0
 check writes_with_acks_1 acks 1
+check writes_idempotently idempotent
 check lists_topics metadata
 finish
