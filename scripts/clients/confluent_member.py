@@ -13,6 +13,9 @@ stopping = threading.Event()
 fatal = []
 # Partition → the offset after the last one read, where that is not committed in order yet.
 positions = {}
+# The same, of what is not committed yet.
+pending = {}
+committed_at = 0.0
 
 
 def say(event, **facts):
@@ -28,6 +31,7 @@ def assigned(consumer, partitions):
 
 
 def revoked(consumer, partitions):
+    pending.clear()
     owned = [TopicPartition(p.topic, p.partition, positions.pop(p.partition)) for p in partitions if p.partition in positions]
     if owned and SETTINGS["commit"] != "auto":
         for committed in consumer.commit(offsets=owned, asynchronous=False):
@@ -37,6 +41,7 @@ def revoked(consumer, partitions):
 
 
 def lost(consumer, partitions):
+    pending.clear()
     for partition in partitions:
         positions.pop(partition.partition, None)
     say("lost", partitions=numbers(partitions))
@@ -73,6 +78,15 @@ while not stopping.is_set() and not fatal:
     except KafkaException as error:
         note_if_fatal(error.args[0])
         continue
+    # Not after each record, or a slow disk would set the pace.
+    if SETTINGS["commit"] in ("sync", "async") and pending and (message is None or time.monotonic() - committed_at > 0.05):
+        committed_at = time.monotonic()
+        try:
+            consumer.commit(offsets=list(pending.values()), asynchronous=SETTINGS["commit"] == "async")
+            pending.clear()
+        except KafkaException as error:
+            # A rebalance is on: what is left is committed later, or when it is given up.
+            note_if_fatal(error.args[0])
     if message is None:
         continue
     if message.error():
@@ -81,8 +95,7 @@ while not stopping.is_set() and not fatal:
         continue
     say("record", partition=message.partition(), offset=message.offset())
     positions[message.partition()] = message.offset() + 1
-    if SETTINGS["commit"] in ("sync", "async"):
-        consumer.commit(message, asynchronous=SETTINGS["commit"] == "async")
+    pending[message.partition()] = TopicPartition(message.topic(), message.partition(), message.offset() + 1)
 if fatal:
     say("error", name=fatal[0])
 consumer.close()
