@@ -9,7 +9,7 @@ from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetada
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 
 BOOTSTRAP, SETTINGS = sys.argv[1], json.loads(sys.argv[2])
 TOPIC = SETTINGS["topic"]
@@ -18,6 +18,7 @@ ASSIGNORS = {
     "roundrobin": RoundRobinPartitionAssignor,
     "cooperative-sticky": CooperativeStickyAssignor,
 }
+TRIES_MAX = 20
 stopping = threading.Event()
 # Partition → the offset after the last one read.
 positions = {}
@@ -31,6 +32,18 @@ def offsets(partitions):
     return {p: OffsetAndMetadata(positions[p], "", -1) for p in partitions if p in positions}
 
 
+async def commit(owned):
+    """In a callback, which may not wait for the event loop that it runs in; what it awaits, the client waits for."""
+    for attempt in range(TRIES_MAX):
+        try:
+            return await consumer.commit_async(owned)
+        except (CommitFailedError, RebalanceInProgressError):
+            # Others have not been told their part of this generation yet; the client hands that on to its caller.
+            if attempt + 1 == TRIES_MAX:
+                raise
+            time.sleep(0.1)
+
+
 class Listener(AsyncConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned):
         say("assigned", partitions=sorted(p.partition for p in assigned))
@@ -38,8 +51,7 @@ class Listener(AsyncConsumerRebalanceListener):
     async def on_partitions_revoked(self, revoked):
         owned = offsets(revoked)
         if owned and SETTINGS["commit"] != "auto":
-            # A callback may not wait for the event loop that it runs in; what it awaits, the client waits for.
-            await consumer.commit_async(owned)
+            await commit(owned)
         for partition in owned:
             positions.pop(partition)
         # Called also when there is nothing to give up.
