@@ -7,7 +7,7 @@ another. Records come from a writer beside them, and what is committed is asked 
 import threading
 import time
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -86,6 +86,15 @@ class Stage:
         found = asked[self.name].result().topic_partitions
         return {place.partition: place.offset for place in found if place.offset >= 0}
 
+    def calm(self):
+        """Waits until nobody has anything to tell the coordinator for longer than a heartbeat: the last round of a cooperative
+        rebalance may be under way when all have their parts, and a client that is in it cannot commit."""
+        calm = 0
+        while calm < 8:
+            described = self.admin.describe_consumer_groups([self.name])[self.name].result()
+            calm = calm + 1 if described.state == ConsumerGroupState.STABLE else 0
+            time.sleep(0.1)
+
     def read_up(self, members):
         """Waits until these have read the last record of everything written."""
         ends = self.writer.ends
@@ -129,12 +138,15 @@ def orderly(stage, mode):
             require(given_up == second.owned(), f"gave up {given_up}, and {second.owned()} were needed")
         third = fleet.start()
         fleet.settle({first: 2, second: 2, third: 2})
+        stage.calm()
         second.stop()
         fleet.settle({first: 3, third: 3})
+        stage.calm()
         third.stop()
         fleet.settle({first: 6})
         stage.writer.stop()
         stage.read_up(fleet.members)
+        stage.calm()
         first.stop()
         require(not any(member.errors() for member in fleet.members), [member.errors() for member in fleet.members])
 
