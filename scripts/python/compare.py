@@ -13,14 +13,16 @@ import sys
 import time
 from pathlib import Path
 
+import physical
 import report
+from beside import Beside
 from broker import BINARIES, ROOT
 from contenders import Cgroup, contenders, touch_memory
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DISK_FREE_MIN = 16 << 30
 
-QUICK = {"runs": 1, "seconds": 5, "warm": 8, "idle": 4, "rates": [1000, 10000, 20000, 60000, 100000], "partitions": [1, 1000]}
+QUICK = {"runs": 1, "seconds": 3, "warm": 8, "idle": 3, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "without": ["Kafka 3.9", "Corelog 64M"]}
 FULL = {"runs": 3, "seconds": 10, "warm": 60, "idle": 10, "rates": [1000, 10000, 20000, 60000, 100000, 200000], "partitions": [1, 100, 1000, 10000]}
 SMOKE = {"runs": 1, "seconds": 1, "warm": 1, "idle": 1, "rates": [1000, 10000], "partitions": [1, 10]}
 
@@ -98,9 +100,15 @@ class Run:
             idle = (cpu_seconds(pid) - before) / self.plan["idle"] * 100
             yield {"broker": self.name, "scenario": "idle", "command": "utime and stime in /proc/$PID/stat", "value": idle}
             yield from self.load()
+            yield from Beside(self).lines()
             yield {"broker": self.name, "scenario": "RSS peak", "command": "VmHWM in /proc/$PID/status", "value": memory_mib(pid, "VmHWM")}
             if (peak := group.peak_mib()) is not None:
                 yield {"broker": self.name, "scenario": "memory with page cache", "command": "the peak of its cgroup's memory", "value": peak}
+            if (slow := self.broker.slow_turns()) is not None:
+                yield {"broker": self.name, "scenario": "turns above 0.5 ms", "command": "corelog_core_turn_seconds of /metrics", "value": slow}
+            again = self.broker.restart()
+            command = "SIGKILL, then from the start of the process on that data to its first acknowledgement"
+            yield {"broker": self.name, "scenario": "start after SIGKILL", "command": command, "value": again}
         finally:
             self.broker.discard()
             group.remove()
@@ -124,16 +132,20 @@ class Run:
             line["rate"] = rate
             yield line
             saturated = "error" in line or line["figures"]["written"]["overdue"] > 0
-            if rate == 10000:
+            if rate == 1000:
                 yield self.bench("consume, full speed, a topic of a few MiB", "consume", topic, [])
             self.remove(topic)
         for partitions in self.plan["partitions"]:
             topic = f"spread-{partitions}"
-            words = ["-s", "1024", "--batch-records", "4", "--request-batches", str(min(16, partitions)), "-p", str(partitions)]
+            words = ["-s", "1024", "--batch-records", "4", "-p", str(partitions)]
             line = self.bench(f"produce to {partitions} partitions, 4 KiB batches", "produce", topic, words)
             line["partitions"] = partitions
             yield line
             self.remove(topic)
+        spread = ["-s", "1024", "--batch-records", "4", "--request-batches", "16", "-p", "100"]
+        for keyed, words in [("unkeyed", []), ("keyed", ["--keys", "10000"])]:
+            yield self.bench(f"produce to 100 partitions, 16 batches a request, {keyed}", "produce", f"{keyed}-100", spread + words)
+            self.remove(f"{keyed}-100")
 
 
 def main():
@@ -156,9 +168,11 @@ def main():
     plan = dict(SMOKE if given.smoke else QUICK if given.quick else FULL)
     plan["runs"] = given.runs or plan["runs"]
     compared = contenders(given.jars, given.jars_old, str(cpus[0]), given.memory)
+    compared = {name: what for name, what in compared.items() if name not in plan.get("without", [])}
     if given.only:
         compared = {name: compared[name] for name in given.only}
     began, results = time.time(), []
+    limits = physical.measure(cpus[0], cpus[1])
     for number in range(1, plan["runs"] + 1):
         for name, (_, make, options) in compared.items():
             if not given.smoke:
@@ -168,7 +182,7 @@ def main():
                 results.append(line)
                 print(f"{time.time() - began:5.0f} s  run {number}  {name}: {report.told(line)}", flush=True)
     what = {name: description for name, (description, _, _) in compared.items()}
-    report.write(given.out, results, what, plan, cpus[:2], time.time() - began)
+    report.write(given.out, results, what, plan, cpus[:2], time.time() - began, limits, given.memory)
     print(f"report: {given.out}/report.md and {given.out}/report.html")
 
 

@@ -8,9 +8,13 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
-from broker import ROOT, Broker, free_port
+from broker import BINARIES, ROOT, Broker, free_port
+
+CLEANING = "log.cleaner.backoff.ms=500"
+SLOW_TURN_S = 0.0005
 
 CGROUPS = [
     ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
@@ -18,8 +22,47 @@ CGROUPS = [
 ]
 
 
+def first_acknowledgement(broker):
+    """Seconds from the start of a broker on data that it has to its first acknowledgement."""
+    broker.kill()
+    began = time.monotonic()
+    broker.start()
+    command = [BINARIES / "corelog", "produce", "restarted", "-b", broker.address]
+    while subprocess.run(command, input="one\n", text=True, capture_output=True).returncode != 0:
+        if time.monotonic() - began > 60:
+            raise RuntimeError(f"nothing is acknowledged after a restart: {broker.log_tail()}")
+    return time.monotonic() - began
+
+
+class Corelog(Broker):
+    """corelogd with its metrics at hand."""
+
+    def __init__(self, core, flags):
+        self.admin = f"127.0.0.1:{free_port()}"
+        super().__init__(core, options=[CLEANING], flags=[*flags, "--admin-listen", self.admin])
+
+    def metrics(self, name):
+        """{labels: value}"""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=10) as answer:
+            lines = [line for line in answer.read().decode().splitlines() if line.startswith((name + "{", name + " "))]
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+    def slow_turns(self):
+        """The share of turns that took longer than `SLOW_TURN_S` of wall time, in percent."""
+        turns = self.metrics("corelog_core_turn_seconds_bucket")
+        quick = sum(count for labels, count in turns.items() if f'le="{SLOW_TURN_S}"' in labels)
+        return 100 - quick / sum(count for labels, count in turns.items() if 'le="+Inf"' in labels) * 100
+
+    def cleaned_bytes(self):
+        written = self.metrics("corelog_disk_bytes_total")
+        return sum(count for labels, count in written.items() if 'purpose="compact"' in labels and 'kind="write"' in labels)
+
+    def restart(self):
+        return first_acknowledgement(self)
+
+
 class Kafka:
-    """Apache Kafka in KRaft mode; the same verbs as `Broker`."""
+    """Apache Kafka in KRaft mode; the same verbs as `Corelog`."""
 
     def __init__(self, jars, core, options=()):
         self.jars, self.core = jars, core
@@ -36,6 +79,7 @@ class Kafka:
             f"log.dirs={self.data}/log",
             "offsets.topic.replication.factor=1",
             "log.segment.delete.delay.ms=500",
+            CLEANING,
             *options,
         ]
         self.config = self.data / "server.properties"
@@ -69,20 +113,34 @@ class Kafka:
     def log_tail(self):
         return (self.data / "out").read_text(errors="replace")[-3000:]
 
-    def discard(self):
+    def slow_turns(self):
+        return None
+
+    def cleaned_bytes(self):
+        return None
+
+    def restart(self):
+        return first_acknowledgement(self)
+
+    def kill(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+
+    def discard(self):
+        self.kill()
         shutil.rmtree(self.data, ignore_errors=True)
 
 
 def contenders(jars, jars_old, core, memory):
     """{name: (what it is, a maker, options of its topics)}"""
     flush = ["log.flush.interval.messages=1"]
-    corelog = lambda: Broker(core, flags=["--memory", memory])
+    corelog = lambda: Corelog(core, ["--memory", memory])
+    small = lambda: Corelog(core, ["--memory", "64M"])
     return {
         "Corelog sync": (f"corelogd --memory {memory}; acknowledges what is in stable storage", corelog, []),
         "Corelog async": (f"corelogd --memory {memory}; topics with durability=async", corelog, ["durability=async"]),
+        "Corelog 64M": ("corelogd --memory 64M; acknowledges what is in stable storage", small, []),
         "Kafka 4.3": ("Apache Kafka 4.3.0, 1 GiB heap; acknowledges what is in the page cache", lambda: Kafka(jars, core), []),
         "Kafka 3.9": ("Apache Kafka 3.9.2, 1 GiB heap; acknowledges what is in the page cache", lambda: Kafka(jars_old, core), []),
         "Kafka 4.3 flush": (f"Apache Kafka 4.3.0, 1 GiB heap, {flush[0]}", lambda: Kafka(jars, core, flush), []),

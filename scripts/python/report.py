@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import plots
+from reach import Reach
 
 LINKS_GBITS = (10, 25, 100)
 PERCENTILES = [(50, "p50"), (90, "p90"), (99, "p99"), (99.9, "p99.9"), (99.99, "p99.99")]
@@ -26,6 +27,16 @@ def told(line):
     rate = end["records"] / line["seconds"]
     said = f"{line['scenario']}: {rate:.0f} records/s, p99 {end['p99_us'] / 1000:.2f} ms, broker {cpu_percent(line):.0f} % CPU"
     return said + (f" ({line['error']})" if "error" in line else "")
+
+
+FIGURES = {
+    "us": lambda line: line["figures"]["broker"]["cpu_us_per_record"],
+    "s_per_gb": lambda line: line["figures"]["broker"]["cpu_s_per_gb"],
+    "mb": lambda line: main_end(line)["bytes"] / 1e6 / line["seconds"],
+    "p99": lambda line: main_end(line)["p99_us"] / 1000,
+    "p999": lambda line: main_end(line)["p999_us"] / 1000,
+    "value": lambda line: line["value"],
+}
 
 
 def main_end(line):
@@ -83,15 +94,14 @@ class Report:
     def tables(self):
         """[(title, note, head, rows, scenarios)]"""
         per_second = lambda line: main_end(line)["records"] / line["seconds"]
-        megabytes = lambda line: main_end(line)["bytes"] / 1e6 / line["seconds"]
-        us = lambda line: line["figures"]["broker"]["cpu_us_per_record"]
+        megabytes, us = FIGURES["mb"], FIGURES["us"]
         head = ["", *self.names]
         full = [s for s in self.scenarios if "full speed" in s]
         rows = []
         for scenario in full:
             rows.append(self.row(f"{scenario}: MB/s", scenario, megabytes))
             rows.append(self.row(f"{scenario}: broker CPU, µs a record", scenario, us))
-            rows.append(self.row(f"{scenario}: broker CPU, s a GB", scenario, lambda line: line["figures"]["broker"]["cpu_s_per_gb"]))
+            rows.append(self.row(f"{scenario}: broker CPU, s a GB", scenario, FIGURES["s_per_gb"]))
         yield "Full speed", "One connection, 16 requests in flight, acks=all.", head, rows, full
         rated = [s for s in self.scenarios if s.startswith("end to end")]
         rows = []
@@ -109,8 +119,13 @@ class Report:
         spread = [s for s in self.scenarios if s.startswith("produce to ")]
         rows = [self.row(f"{s}: records/s", s, per_second) for s in spread]
         rows += [self.row(f"{s}: p99 of a request, ms", s, lambda line: main_end(line)["p99_us"] / 1000) for s in spread]
-        yield "Partitions", "The same batch size and, but for the first, 16 batches a request; only their targets differ.", head, rows, spread
-        units = {"start": "s", "RSS at start": "MiB", "idle": "% of a core", "RSS peak": "MiB", "memory with page cache": "MiB"}
+        yield "Partitions", "One batch of 4 KiB a request where nothing else is said; only their targets differ.", head, rows, spread
+        steady = [s for s in self.scenarios if s.startswith("steady ")]
+        rows = [self.row(f"{s}: p99, ms", s, FIGURES["p99"]) for s in steady]
+        rows.append(self.row("compacted meanwhile, MB written", steady[-1], lambda line: (line.get("cleaned_bytes") or 0) / 1e6) if steady else [])
+        yield "Beside bulk work", "A steady producer and its reader, from due to arrival.", head, [row for row in rows if row], steady
+        units = {"start": "s", "RSS at start": "MiB", "idle": "% of a core", "RSS peak": "MiB", "memory with page cache": "MiB",
+                 "turns above 0.5 ms": "% of all", "start after SIGKILL": "s to the first acknowledgement"}  # fmt: skip
         single = [s for s in self.scenarios if s in units]
         rows = [self.row(f"{s}, {units[s]}", s, lambda line: line["value"]) for s in single]
         yield "Start, memory, idle", "The peaks are those of all scenarios together.", head, rows, single
@@ -222,16 +237,39 @@ svg { width: 530px; max-width: 100%; background: #fff } svg text { font: 11px sy
 """
 
 
-def write(out, results, what, plan, cpus, seconds):
+NAMES_OF_LIMITS = {
+    "reader_cpu_s_per_gb": "plain blocking reader on the broker's core, CPU-seconds a GB",
+    "sender_cpu_s_per_gb": "plain blocking sender on the broker's core, CPU-seconds a GB",
+    "disk_4_kib_1_in_flight_bytes_per_s": "disk, 4 KiB O_DIRECT and RWF_DSYNC, one in flight, MB/s",
+    "disk_1024_kib_1_in_flight_bytes_per_s": "disk, 1 MiB O_DIRECT and RWF_DSYNC, one in flight, MB/s",
+    "disk_1024_kib_4_in_flight_bytes_per_s": "disk, 1 MiB O_DIRECT and RWF_DSYNC, four in flight, MB/s",
+    "memcpy_bytes_per_s": "memory copied by one core, MB/s",
+}
+
+
+def limit_rows(limits):
+    scale = lambda name: 1e6 if name.endswith("bytes_per_s") else 1
+    return [[title, f"{limits[name] / scale(name):.4g}"] for name, title in NAMES_OF_LIMITS.items()]
+
+
+def write(out, results, what, plan, cpus, seconds, limits, memory):
     report = Report(results, what, plan, cpus, seconds)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in results))
+    lines = [*results, {"broker": "none", "scenario": "the machine itself", "command": "scripts/python/physical.py", "figures": limits}]
+    (out / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     text, page = ["# Corelog beside Apache Kafka", ""], ["<h1>Corelog beside Apache Kafka</h1>"]
     text += ["Made by `scripts/compare`; not edited.", ""]
     for line in report.head():
         text += [line, ""]
         page.append("<p>" + html.escape(line).replace("**", "") + "</p>")
+    extra = [
+        ("What was aimed at", "Ratios of medians of this run; full-speed rows are marked below where a core was full.", *Reach(report, limits, memory, FIGURES).all()),
+        ("The machine itself", "`scripts/python/physical.py`, before the first broker.", ["", "figure"], limit_rows(limits)),
+    ]  # fmt: skip
     page += list(report.charts())
+    for title, note, head, rows in extra:
+        text += [f"## {title}", "", note, "", markdown_table(head, rows), ""]
+        page += [f"<h2>{title}</h2><p>{html.escape(note)}</p>", html_table(head, rows)]
     for title, note, head, rows, scenarios in report.tables():
         if not rows:
             continue
