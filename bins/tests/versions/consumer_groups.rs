@@ -21,7 +21,7 @@ pub fn ask_all(asked: &mut Asked, broker: &Broker) {
         ..Default::default()
     };
     asked.each(broker, join, |version, response| {
-        assert_eq!((response.error_code, response.member_epoch), (0, 1), "{:?}", response.error_message);
+        assert_eq!((response.error_code, response.member_epoch), (0, 2), "{:?}", response.error_message);
         let assignment = response.assignment.expect("an assignment");
         assert_eq!(assignment.topic_partitions[0].partitions[0], 0, "version {version}");
     });

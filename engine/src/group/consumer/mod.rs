@@ -128,7 +128,8 @@ impl ConsumerGroup {
     pub fn new(id: Arc<str>) -> ConsumerGroup {
         ConsumerGroup {
             id,
-            epoch: Epoch(0),
+            // As Kafka since 4.3: the first member makes it 2.
+            epoch: Epoch(1),
             metadata_hash: 0,
             assignment_epoch: Epoch(0),
             assigned_at: Timestamp(0),

@@ -11,7 +11,7 @@ fn partitions(reply: &ConsumerHeartbeatReply) -> Option<Vec<i32>> {
 fn the_first_member_has_everything_with_its_first_answer() {
     let mut world = World::new();
     let reply = world.beat(&join("a", &["foo"])).unwrap();
-    assert_eq!((reply.epoch, reply.heartbeat_interval_ms), (Epoch(1), 5_000));
+    assert_eq!((reply.epoch, reply.heartbeat_interval_ms), (Epoch(2), 5_000));
     assert_eq!(partitions(&reply), Some(vec![0, 1, 2, 3, 4, 5]));
     assert_eq!(world.group.state(), State::Stable);
 }
@@ -20,7 +20,7 @@ fn the_first_member_has_everything_with_its_first_answer() {
 fn a_heartbeat_that_says_nothing_new_writes_nothing_and_tells_nothing() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
-    let (decision, reply) = world.group.heartbeat(&world.cx(), &plain("a", 1)).unwrap();
+    let (decision, reply) = world.group.heartbeat(&world.cx(), &plain("a", 2)).unwrap();
     assert_eq!((decision.records, reply.assignment), (vec![], None));
     assert_eq!(decision.alarms, [("a".into(), AlarmChange::Set(MemberAlarm::Session, 45_000))]);
 }
@@ -30,20 +30,20 @@ fn a_second_member_waits_until_the_first_has_given_up_its_part() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
     let joined = world.beat(&join("b", &["foo"])).unwrap();
-    assert_eq!((joined.epoch, partitions(&joined)), (Epoch(2), Some(vec![])));
+    assert_eq!((joined.epoch, partitions(&joined)), (Epoch(3), Some(vec![])));
     assert_eq!(world.group.state(), State::Reconciling);
 
     // The first is told what it may keep, and stays at its epoch.
-    let told = world.beat(&owning("a", 1, &[(topic_id(1), &[0, 1, 2, 3, 4, 5])])).unwrap();
-    assert_eq!((told.epoch, partitions(&told)), (Epoch(1), Some(vec![0, 1, 2])));
-    assert_eq!(partitions(&world.beat(&plain("b", 2)).unwrap()), None);
+    let told = world.beat(&owning("a", 2, &[(topic_id(1), &[0, 1, 2, 3, 4, 5])])).unwrap();
+    assert_eq!((told.epoch, partitions(&told)), (Epoch(2), Some(vec![0, 1, 2])));
+    assert_eq!(partitions(&world.beat(&plain("b", 3)).unwrap()), None);
     // It repeats itself as long as it still owns them.
-    let still = world.beat(&owning("a", 1, &[(topic_id(1), &[0, 1, 2, 3])])).unwrap();
-    assert_eq!((still.epoch, partitions(&still)), (Epoch(1), None));
+    let still = world.beat(&owning("a", 2, &[(topic_id(1), &[0, 1, 2, 3])])).unwrap();
+    assert_eq!((still.epoch, partitions(&still)), (Epoch(2), None));
 
-    let done = world.beat(&owning("a", 1, &[(topic_id(1), &[0, 1, 2])])).unwrap();
-    assert_eq!(done.epoch, Epoch(2));
-    assert_eq!(partitions(&world.beat(&plain("b", 2)).unwrap()), Some(vec![3, 4, 5]));
+    let done = world.beat(&owning("a", 2, &[(topic_id(1), &[0, 1, 2])])).unwrap();
+    assert_eq!(done.epoch, Epoch(3));
+    assert_eq!(partitions(&world.beat(&plain("b", 3)).unwrap()), Some(vec![3, 4, 5]));
     assert_eq!(world.group.state(), State::Stable);
 }
 
@@ -52,13 +52,13 @@ fn a_member_that_does_not_give_up_within_its_rebalance_timeout_is_fenced() {
     let mut world = World::new();
     world.beat(&ConsumerHeartbeat { rebalance_timeout_ms: 1_000, ..join("a", &["foo"]) }).unwrap();
     world.beat(&join("b", &["foo"])).unwrap();
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     world.pass(999);
     assert!(world.group.member("a").is_some());
     world.pass(1);
     assert!(world.group.member("a").is_none());
-    assert_eq!(partitions(&world.beat(&plain("b", 2)).unwrap()).unwrap().len(), 6);
-    assert_eq!(world.beat(&plain("a", 1)), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(partitions(&world.beat(&plain("b", 3)).unwrap()).unwrap().len(), 6);
+    assert_eq!(world.beat(&plain("a", 2)), Err(ErrorCode::UnknownMemberId));
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn a_member_that_has_given_up_in_time_is_not_fenced() {
     let mut world = World::new();
     world.beat(&ConsumerHeartbeat { rebalance_timeout_ms: 1_000, ..join("a", &["foo"]) }).unwrap();
     world.beat(&join("b", &["foo"])).unwrap();
-    world.beat(&plain("a", 1)).unwrap();
-    world.beat(&owning("a", 1, &[])).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
+    world.beat(&owning("a", 2, &[])).unwrap();
     world.pass(2_000);
     assert!(world.group.member("a").is_some());
 }
@@ -78,10 +78,10 @@ fn a_silent_member_is_fenced_after_its_session_and_a_heard_one_is_not() {
     world.beat(&join("a", &["foo"])).unwrap();
     world.beat(&join("b", &["foo"])).unwrap();
     world.pass(30_000);
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     world.pass(15_000);
     assert!(world.group.member("a").is_some() && world.group.member("b").is_none());
-    assert_eq!(world.group.epoch(), Epoch(3));
+    assert_eq!(world.group.epoch(), Epoch(4));
 }
 
 #[test]
@@ -98,16 +98,16 @@ fn a_member_that_leaves_frees_its_part_at_once() {
 fn an_epoch_that_is_not_the_members_is_fenced_but_for_a_lost_answer() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
-    assert_eq!(world.beat(&plain("a", 2)), Err(ErrorCode::FencedMemberEpoch));
+    assert_eq!(world.beat(&plain("a", 3)), Err(ErrorCode::FencedMemberEpoch));
     world.beat(&join("b", &["foo"])).unwrap();
-    world.beat(&owning("a", 1, &[(topic_id(1), &[0, 1, 2])])).unwrap();
+    world.beat(&owning("a", 2, &[(topic_id(1), &[0, 1, 2])])).unwrap();
     let keeps: &[(TopicId, &[i32])] = &[(topic_id(1), &[0, 1, 2])];
-    assert_eq!(world.group.member("a").unwrap().epoch, Epoch(2));
-    // The answer with epoch 2 was lost: the client still says 1, and owns no more than it may.
-    assert_eq!(world.beat(&owning("a", 1, keeps)).unwrap().epoch, Epoch(2));
-    assert_eq!(world.beat(&plain("a", 1)), Err(ErrorCode::FencedMemberEpoch));
+    assert_eq!(world.group.member("a").unwrap().epoch, Epoch(3));
+    // The answer with epoch 3 was lost: the client still says 2, and owns no more than it may.
+    assert_eq!(world.beat(&owning("a", 2, keeps)).unwrap().epoch, Epoch(3));
+    assert_eq!(world.beat(&plain("a", 2)), Err(ErrorCode::FencedMemberEpoch));
     let too_much: &[(TopicId, &[i32])] = &[(topic_id(1), &[0, 1, 2, 3])];
-    assert_eq!(world.beat(&owning("a", 1, too_much)), Err(ErrorCode::FencedMemberEpoch));
+    assert_eq!(world.beat(&owning("a", 2, too_much)), Err(ErrorCode::FencedMemberEpoch));
 }
 
 #[test]
@@ -115,19 +115,19 @@ fn a_fenced_member_comes_back_with_epoch_zero_and_its_id() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
     let again = world.beat(&join("a", &["foo"])).unwrap();
-    assert_eq!((again.epoch, partitions(&again).unwrap().len()), (Epoch(1), 6));
+    assert_eq!((again.epoch, partitions(&again).unwrap().len()), (Epoch(2), 6));
     assert_eq!(world.group.len(), 1);
 }
 
 #[test]
 fn unknown_members_and_a_full_group_are_refused() {
     let mut world = World::new();
-    assert_eq!(world.beat(&plain("a", 1)), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(world.beat(&plain("a", 2)), Err(ErrorCode::UnknownMemberId));
     assert_eq!(world.beat(&plain("a", -1)), Err(ErrorCode::UnknownMemberId));
     world.settings.size_max = 1;
     world.beat(&join("a", &["foo"])).unwrap();
     assert_eq!(world.beat(&join("b", &["foo"])), Err(ErrorCode::GroupMaxSizeReached));
-    assert!(world.beat(&plain("a", 1)).is_ok());
+    assert!(world.beat(&plain("a", 2)).is_ok());
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn an_old_client_without_an_id_is_given_one() {
     let mut world = World::new();
     let reply = world.beat(&ConsumerHeartbeat { version: 0, ..join("", &["foo"]) }).unwrap();
     assert_eq!(&*reply.member, "BwcHBwcHBwcHBwcHBwcHBw");
-    assert!(world.beat(&plain(&reply.member, 1)).is_ok());
+    assert!(world.beat(&plain(&reply.member, 2)).is_ok());
     assert_eq!(world.beat(&join("", &["foo"])), Err(ErrorCode::InvalidRequest));
 }
 
@@ -185,12 +185,12 @@ fn assignments_of_one_group_are_an_interval_apart() {
     world.settings.assignment_interval_ms = 1_000;
     world.beat(&join("a", &["foo"])).unwrap();
     let joined = world.beat(&join("b", &["foo"])).unwrap();
-    assert_eq!((joined.epoch, world.group.state()), (Epoch(1), State::Assigning));
+    assert_eq!((joined.epoch, world.group.state()), (Epoch(2), State::Assigning));
     world.beat(&join("c", &["foo"])).unwrap();
-    assert_eq!((world.group.epoch(), world.group.assignment_epoch()), (Epoch(3), Epoch(1)));
+    assert_eq!((world.group.epoch(), world.group.assignment_epoch()), (Epoch(4), Epoch(2)));
     world.pass(1_000);
-    world.beat(&plain("b", 1)).unwrap();
-    assert_eq!(world.group.assignment_epoch(), Epoch(3));
+    world.beat(&plain("b", 2)).unwrap();
+    assert_eq!(world.group.assignment_epoch(), Epoch(4));
     assert_eq!(world.group.target("c").unwrap()[&topic_id(1)].len(), 2);
 }
 
@@ -199,7 +199,7 @@ fn a_loaded_group_gives_everybody_a_whole_session() {
     let mut world = World::new();
     world.beat(&ConsumerHeartbeat { rebalance_timeout_ms: 1_000, ..join("a", &["foo"]) }).unwrap();
     world.beat(&join("b", &["foo"])).unwrap();
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     let alarms = world.loaded().alarms_when_loaded(&world.cx());
     let expected: [(MemberId, AlarmChange); 3] = [
         ("a".into(), AlarmChange::Set(MemberAlarm::Session, 45_000)),

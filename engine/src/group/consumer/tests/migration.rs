@@ -391,7 +391,7 @@ fn a_consumer_group_is_listed_deleted_and_committed_to() {
     assert_eq!((list.groups[0].kind, list.groups[0].state), ("consumer", "Stable"));
     let mut code = |generation| all.commit("new", generation);
     assert_eq!(
-        (code(1), code(0), code(2)),
+        (code(2), code(0), code(3)),
         (ErrorCode::None, ErrorCode::StaleMemberEpoch, ErrorCode::StaleMemberEpoch)
     );
     let delete = || Request::Delete(vec![GROUP.to_string()]);

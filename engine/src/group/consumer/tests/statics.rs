@@ -34,7 +34,7 @@ fn a_static_member_comes_back_under_its_old_id_too() {
     world.beat(&join_as("a", "i")).unwrap();
     world.beat(&plain_as("a", "i", -2)).unwrap();
     let back = world.beat(&join_as("a", "i")).unwrap();
-    assert_eq!((back.epoch, back.assignment.unwrap()[0].1.len()), (Epoch(1), 6));
+    assert_eq!((back.epoch, back.assignment.unwrap()[0].1.len()), (Epoch(2), 6));
     assert_eq!(world.group.len(), 1);
 }
 
@@ -43,10 +43,10 @@ fn an_instance_that_has_not_left_keeps_its_place() {
     let mut world = World::new();
     world.beat(&join_as("a", "i")).unwrap();
     assert_eq!(world.beat(&join_as("b", "i")), Err(ErrorCode::UnreleasedInstanceId));
-    assert_eq!(world.beat(&plain_as("b", "i", 1)), Err(ErrorCode::FencedInstanceId));
+    assert_eq!(world.beat(&plain_as("b", "i", 2)), Err(ErrorCode::FencedInstanceId));
     assert_eq!(world.beat(&plain_as("b", "i", -1)), Err(ErrorCode::FencedInstanceId));
-    assert_eq!(world.beat(&plain_as("a", "j", 1)), Err(ErrorCode::UnknownMemberId));
-    assert!(world.beat(&plain_as("a", "i", 1)).is_ok());
+    assert_eq!(world.beat(&plain_as("a", "j", 2)), Err(ErrorCode::UnknownMemberId));
+    assert!(world.beat(&plain_as("a", "i", 2)).is_ok());
 }
 
 #[test]
@@ -72,6 +72,6 @@ fn what_a_static_member_sends_after_its_goodbye_does_not_count() {
     let mut world = World::new();
     world.beat(&join_as("a", "i")).unwrap();
     world.beat(&plain_as("a", "i", -2)).unwrap();
-    assert_eq!(world.beat(&plain_as("a", "i", 1)), Err(ErrorCode::FencedMemberEpoch));
-    assert_eq!(world.group.committer("a", Epoch(1), 9).err(), Some(ErrorCode::StaleMemberEpoch));
+    assert_eq!(world.beat(&plain_as("a", "i", 2)), Err(ErrorCode::FencedMemberEpoch));
+    assert_eq!(world.group.committer("a", Epoch(2), 9).err(), Some(ErrorCode::StaleMemberEpoch));
 }

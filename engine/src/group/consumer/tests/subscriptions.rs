@@ -16,8 +16,8 @@ fn partitions_that_are_added_are_assigned_with_the_next_heartbeat() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
     world.topics.set("foo", 1, 8);
-    let reply = world.beat(&plain("a", 1)).unwrap();
-    assert_eq!((reply.epoch, reply.assignment.unwrap()[0].1.len()), (Epoch(2), 8));
+    let reply = world.beat(&plain("a", 2)).unwrap();
+    assert_eq!((reply.epoch, reply.assignment.unwrap()[0].1.len()), (Epoch(3), 8));
 }
 
 #[test]
@@ -25,12 +25,12 @@ fn a_topic_that_is_created_later_is_assigned_and_one_that_is_deleted_is_taken_aw
     let mut world = World::new();
     world.beat(&join("a", &["foo", "late"])).unwrap();
     world.topics.set("late", 2, 2);
-    assert_eq!(world.beat(&plain("a", 1)).unwrap().epoch, Epoch(2));
+    assert_eq!(world.beat(&plain("a", 2)).unwrap().epoch, Epoch(3));
     assert_eq!(names(&world, "a"), ["foo", "late"]);
     world.topics.remove("foo");
     // It must stop reading before it may go on.
-    assert_eq!(world.beat(&plain("a", 2)).unwrap().epoch, Epoch(2));
-    assert_eq!(world.beat(&owning("a", 2, &[(topic_id(2), &[0, 1])])).unwrap().epoch, Epoch(3));
+    assert_eq!(world.beat(&plain("a", 3)).unwrap().epoch, Epoch(3));
+    assert_eq!(world.beat(&owning("a", 3, &[(topic_id(2), &[0, 1])])).unwrap().epoch, Epoch(4));
     assert_eq!(names(&world, "a"), ["late"]);
 }
 
@@ -39,7 +39,7 @@ fn a_topic_that_is_deleted_and_created_again_is_another() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
     world.topics.set("foo", 9, 6);
-    world.beat(&owning("a", 1, &[])).unwrap();
+    world.beat(&owning("a", 2, &[])).unwrap();
     assert!(world.assigned("a").iter().all(|(topic, _)| *topic == topic_id(9)));
     assert_eq!(world.group.state(), State::Stable);
 }
@@ -49,8 +49,8 @@ fn a_topic_that_nobody_subscribed_to_moves_no_group() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
     world.topics.set("other", 7, 3);
-    assert_eq!(world.beat(&plain("a", 1)).unwrap().epoch, Epoch(1));
-    assert_eq!(world.group.epoch(), Epoch(1));
+    assert_eq!(world.beat(&plain("a", 2)).unwrap().epoch, Epoch(2));
+    assert_eq!(world.group.epoch(), Epoch(2));
 }
 
 #[test]
@@ -59,16 +59,16 @@ fn a_member_that_subscribes_to_something_else_gives_up_at_once_what_it_left() {
     world.settings.assignment_interval_ms = 60_000;
     world.topics.set("bar", 2, 2);
     world.beat(&join("a", &["foo"])).unwrap();
-    let changed = ConsumerHeartbeat { topics: Some(vec!["bar".to_string()]), ..plain("a", 1) };
+    let changed = ConsumerHeartbeat { topics: Some(vec!["bar".to_string()]), ..plain("a", 2) };
     // The target is not due yet, but what it left is taken from it now.
     let reply = world.beat(&changed).unwrap();
-    assert_eq!((reply.epoch, reply.assignment), (Epoch(1), Some(vec![])));
+    assert_eq!((reply.epoch, reply.assignment), (Epoch(2), Some(vec![])));
     assert_eq!(world.group.state(), State::Assigning);
-    world.beat(&owning("a", 1, &[])).unwrap();
+    world.beat(&owning("a", 2, &[])).unwrap();
     world.pass(30_000);
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     world.pass(30_000);
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     assert_eq!(names(&world, "a"), ["bar"]);
 }
 
@@ -79,13 +79,13 @@ fn a_regular_expression_matches_the_topics_that_exist_and_those_that_come() {
     world.topics.set("bar", 3, 2);
     world.beat(&regex("a", "foo.*")).unwrap();
     world.resolve();
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "foobar"]);
     world.topics.set("foo2", 4, 1);
     world.pass(10_001);
-    world.beat(&plain("a", 2)).unwrap();
+    world.beat(&plain("a", 3)).unwrap();
     world.resolve();
-    world.beat(&plain("a", 2)).unwrap();
+    world.beat(&plain("a", 3)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "foobar", "foo2"]);
 }
 
@@ -95,11 +95,11 @@ fn names_are_assigned_at_once_and_what_an_expression_matches_when_it_is_resolved
     let mut world = World::new();
     world.topics.set("bar", 2, 2);
     let both = ConsumerHeartbeat { regex: Some("b.*".to_string()), ..join("a", &["foo"]) };
-    assert_eq!(world.beat(&both).unwrap().epoch, Epoch(1));
+    assert_eq!(world.beat(&both).unwrap().epoch, Epoch(2));
     assert_eq!(names(&world, "a"), ["foo"]);
     world.resolve();
-    assert_eq!(world.group.epoch(), Epoch(2));
-    assert_eq!(world.beat(&plain("a", 1)).unwrap().epoch, Epoch(2));
+    assert_eq!(world.group.epoch(), Epoch(3));
+    assert_eq!(world.beat(&plain("a", 2)).unwrap().epoch, Epoch(3));
     assert_eq!(names(&world, "a"), ["foo", "bar"]);
 }
 
@@ -108,14 +108,14 @@ fn an_expression_that_matches_nothing_new_moves_no_group() {
     let mut world = World::new();
     world.beat(&regex("a", "none.*")).unwrap();
     world.resolve();
-    assert_eq!(world.group.epoch(), Epoch(1));
+    assert_eq!(world.group.epoch(), Epoch(2));
     world.topics.set("other", 7, 3);
     world.pass(10_001);
-    world.beat(&plain("a", 1)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     assert!(world.resolves);
     world.resolve();
-    assert_eq!(world.group.epoch(), Epoch(1));
-    world.beat(&plain("a", 1)).unwrap();
+    assert_eq!(world.group.epoch(), Epoch(2));
+    world.beat(&plain("a", 2)).unwrap();
     assert!(!world.resolves, "it was looked at with these topics");
 }
 
@@ -125,12 +125,12 @@ fn a_member_keeps_what_it_has_until_its_new_expression_is_resolved() {
     world.topics.set("bar", 2, 2);
     world.beat(&regex("a", "fo.*")).unwrap();
     world.resolve();
-    world.beat(&plain("a", 1)).unwrap();
-    let reply = world.beat(&ConsumerHeartbeat { regex: Some("foo|bar".to_string()), ..plain("a", 2) });
-    assert_eq!(reply.unwrap().epoch, Epoch(2));
+    world.beat(&plain("a", 2)).unwrap();
+    let reply = world.beat(&ConsumerHeartbeat { regex: Some("foo|bar".to_string()), ..plain("a", 3) });
+    assert_eq!(reply.unwrap().epoch, Epoch(3));
     assert_eq!(names(&world, "a"), ["foo"]);
     world.resolve();
-    world.beat(&plain("a", 2)).unwrap();
+    world.beat(&plain("a", 3)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "bar"]);
 }
 
@@ -140,7 +140,7 @@ fn an_expression_that_is_dropped_while_it_is_matched_leaves_nothing() {
     world.beat(&regex("a", "fo.*")).unwrap();
     let due = world.group.regexes_due(&world.cx(), usize::MAX);
     let mut matching = Matching::new(due, Arc::new(world.topics.clone()));
-    world.beat(&ConsumerHeartbeat { regex: Some(String::new()), ..plain("a", 1) }).unwrap();
+    world.beat(&ConsumerHeartbeat { regex: Some(String::new()), ..plain("a", 2) }).unwrap();
     while !matching.go_on(1) {}
     let decision = world.group.resolved(&world.cx(), matching);
     assert_eq!(decision, Decision::default());
@@ -179,7 +179,7 @@ fn an_expression_that_is_none_is_refused_and_changes_nothing() {
     let mut world = World::new();
     world.beat(&join("a", &["foo"])).unwrap();
     let before = world.group.clone();
-    let broken = ConsumerHeartbeat { regex: Some("(".to_string()), ..plain("a", 1) };
+    let broken = ConsumerHeartbeat { regex: Some("(".to_string()), ..plain("a", 2) };
     assert_eq!(world.beat(&broken), Err(ErrorCode::InvalidRegularExpression));
     assert_eq!(world.group, before);
 }
