@@ -212,19 +212,33 @@ fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> R
         fetch_sessions: fetch_sessions(settings),
         described_partitions_max: config.described_partitions_max,
         telemetry_bytes_max: settings.takes_telemetry.then_some(config.telemetry_bytes_max),
-        data_dir: std::path::absolute(&settings.data_dir)
-            .unwrap_or_else(|_| settings.data_dir.clone())
-            .to_string_lossy()
-            .into_owned()
-            .into(),
+        data_dir: data_dir(settings).into(),
         offsets_topic: OffsetsTopic {
             partitions: config.offsets_topic_partitions,
             replication_factor: config.offsets_topic_replication_factor,
             segment_bytes: config.offsets_topic_segment_bytes,
         },
-        options: Arc::new(settings.options.clone()),
+        options: Arc::new(options(settings, identity)),
     };
     Ok(Told { name: endpoint.name.clone(), address, broker })
+}
+
+fn data_dir(settings: &Settings) -> String {
+    let path = std::path::absolute(&settings.data_dir);
+    path.unwrap_or_else(|_| settings.data_dir.clone()).to_string_lossy().into_owned()
+}
+
+/// What the broker runs with, for those who ask: what was given as options, and what flags and files say instead.
+fn options(settings: &Settings, identity: &Identity) -> engine::config::Overrides {
+    let mut options = settings.options.clone();
+    // Kafka tells of both names whichever was given.
+    for name in ["node.id", "broker.id"] {
+        options.entry(name.to_owned()).or_insert_with(|| identity.node.to_string());
+    }
+    if settings.config.data_dirs.first().is_none_or(|given| *settings.data_dir != **given) {
+        options.insert("log.dirs".to_owned(), data_dir(settings));
+    }
+    options
 }
 
 /// What one core's sessions on one listener may hold.

@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use engine::{
     base::NodeId,
-    config::{self, BrokerConfig, Layers, Overrides, properties},
+    config::{self, BrokerConfig, DATA_DIR_DEFAULT, Layers, Overrides, properties},
     io::RingConfig,
     limits::BLOCK_BYTES,
 };
@@ -22,7 +22,6 @@ const MEMORY_PER_CORE_DEFAULT: u64 = 256 << 20;
 const MEMORY_PER_CORE_MIN: u64 = 16 << 20;
 const READ_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
 const IO_DEPTH_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
-const DATA_DIR_DEFAULT: &str = "data";
 
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -115,7 +115,8 @@ broker_config! {
     retention_check_interval_ms: u64 = required("log.retention.check.interval.ms"),
     producer_id_expiration_ms: u64 = required("producer.id.expiration.ms"),
     rack: Option<String> = optional("broker.rack"),
-    process_roles: Vec<String> = required("process.roles"),
+    /// `None` is both.
+    process_roles: Option<Vec<String>> = optional("process.roles"),
     /// As id@host:port.
     quorum_voters: Vec<String> = required("controller.quorum.voters"),
     quorum_servers: Vec<String> = required("controller.quorum.bootstrap.servers"),
@@ -227,8 +228,9 @@ impl BrokerConfig {
     /// one that was meant.
     fn check_alone(&self) -> Result<(), ConfigError> {
         let refuse = |key: &str, message: String| Err(ConfigError { key: key.to_owned(), message });
-        let roles = &self.process_roles;
-        if !["broker", "controller"].iter().all(|role| roles.iter().any(|given| given == role)) {
+        if let Some(roles) = &self.process_roles
+            && !["broker", "controller"].iter().all(|role| roles.iter().any(|given| given == role))
+        {
             let message = format!(
                 "process.roles is {}: a node of this version is broker and controller at once; write broker,controller",
                 roles.join(",")
@@ -273,13 +275,14 @@ fn node_id(read: &Reader<'_, '_>) -> Result<NodeId, ConfigError> {
             message: format!("node.id is {new} and broker.id is {old}; they are the same thing"),
         }),
         (Some(id), _) | (None, Some(id)) => Ok(NodeId(id)),
-        (None, None) => read.required("node.id").map(NodeId),
+        (None, None) => Ok(NodeId(1)),
     }
 }
 
 /// The listeners and the advertised ones. Those of a controller are not served: Corelog's brokers are their own quorum.
 fn listeners(read: &Reader<'_, '_>) -> Result<(Vec<Listener>, Vec<Listener>), ConfigError> {
-    let controllers: Vec<String> = read.required("controller.listener.names")?;
+    let controllers: Vec<String> =
+        read.optional("controller.listener.names")?.unwrap_or_else(|| vec!["CONTROLLER".to_owned()]);
     let mut map: String = read.required("listener.security.protocol.map")?;
     for name in &controllers {
         // As in Kafka: a controller's listener needs no entry of its own.
@@ -322,7 +325,7 @@ fn listeners(read: &Reader<'_, '_>) -> Result<(Vec<Listener>, Vec<Listener>), Co
 fn data_dirs(read: &Reader<'_, '_>) -> Result<Vec<String>, ConfigError> {
     match read.optional("log.dirs")? {
         Some(all) => Ok(all),
-        None => Ok(read.optional("log.dir")?.unwrap_or_default()),
+        None => Ok(read.given::<String>("log.dir")?.into_iter().collect()),
     }
 }
 

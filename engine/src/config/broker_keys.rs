@@ -1,7 +1,7 @@
 //! The options of a broker that steer something here, now or once it is built: Kafka's names, with 4.3's defaults where
 //! 3.9's differ. Those that never will are in `inert`.
 
-use crate::config::inert::INERT_KEYS;
+use crate::config::inert::{INERT_KEYS, listed_inert_keys};
 use crate::config::key::Check::{Any, AtLeast, Between, BetweenOr, ListOf, OneOf, Ratio};
 use crate::config::key::Type::{Boolean, Double, Int, List, Long, Short, String as Text};
 use crate::config::key::Update::{ClusterWide, PerBroker, ReadOnly};
@@ -25,6 +25,17 @@ macro_rules! broker_keys {
             name: $name, kind: $kind, default: $default, check: $check, update: $update, effect: Effect::$effect, doc: $doc,
         },)*];
     };
+}
+
+/// Where data goes if nobody says, relative to where the broker was started.
+pub const DATA_DIR_DEFAULT: &str = "data";
+
+/// What Kafka keeps to itself, and what this broker tells nobody who did not give it.
+const UNLISTED: &[&str] = &["group.consumer.regex.refresh.interval.ms", "log.initial.task.delay.ms"];
+
+/// Those that DescribeConfigs tells of.
+pub fn listed_keys() -> impl Iterator<Item = &'static Key> {
+    BROKER_KEYS.iter().filter(|key| !UNLISTED.contains(&key.name)).chain(listed_inert_keys())
 }
 
 /// An option that steers something or nothing; `None` for a name that no version knows.
@@ -68,7 +79,7 @@ broker_keys! {
         "How long an authentication holds.";
     Planned "controlled.shutdown.enable" Boolean Some("true"), Any, ReadOnly,
         "Whether leadership is handed over before a stop.";
-    Planned "controller.listener.names" List Some("CONTROLLER"), Any, ReadOnly,
+    Planned "controller.listener.names" List None, Any, ReadOnly,
         "Listeners of the controller.";
     Planned "controller.quorum.bootstrap.servers" List Some(""), Any, ReadOnly,
         "Where the metadata quorum is found.";
@@ -134,9 +145,9 @@ broker_keys! {
         "How often the balance of leaders is looked at.";
     Planned "leader.imbalance.per.broker.percentage" Int Some("10"), Any, ReadOnly,
         "Imbalance of leaders that is left alone.";
-    Works "listener.security.protocol.map" Text Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, PerBroker,
+    Works "listener.security.protocol.map" Text Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, ReadOnly,
         "Which protocol each listener name speaks.";
-    Works "listeners" List Some("PLAINTEXT://127.0.0.1:9092"), Any, PerBroker,
+    Works "listeners" List Some("PLAINTEXT://127.0.0.1:9092"), Any, ReadOnly,
         "Where the broker listens, as NAME://host:port,…";
     Works "log.cleaner.backoff.ms" Long Some("15000"), AtLeast(0), ClusterWide,
         "How long the cleaner rests when there is nothing to do.";
@@ -146,7 +157,7 @@ broker_keys! {
         "How long the mark of a deleted key stays, where the topic does not say.";
     Works "log.cleaner.enable" Boolean Some("true"), Any, ReadOnly,
         "Whether compacted topics are compacted.";
-    Works "log.cleaner.io.max.bytes.per.second" Double Some("1.7976931348623157e308"), Any, ClusterWide,
+    Works "log.cleaner.io.max.bytes.per.second" Double Some("1.7976931348623157E308"), Any, ClusterWide,
         "What all cores' cleaners together may read and write.";
     Works "log.cleaner.max.compaction.lag.ms" Long Some("9223372036854775807"), AtLeast(1), ClusterWide,
         "After this time a record is due for compaction, where the topic does not say.";
@@ -158,7 +169,7 @@ broker_keys! {
         "Cores that compact at once.";
     Works "log.cleanup.policy" List Some("delete"), ListOf(&["compact", "delete"]), ClusterWide,
         "What happens to old records, where the topic does not say.";
-    Works "log.dir" List None, Any, ReadOnly,
+    Works "log.dir" Text Some(DATA_DIR_DEFAULT), Any, ReadOnly,
         "The data directory, where log.dirs is not given.";
     Works "log.dirs" List None, Any, ReadOnly,
         "The data directory; Corelog keeps one.";
@@ -222,7 +233,7 @@ broker_keys! {
         "The largest batch that is accepted, where the topic has no max.message.bytes.";
     Works "min.insync.replicas" Int Some("1"), AtLeast(1), ClusterWide,
         "Replicas that acks=all waits for at least, where the topic does not say.";
-    Works "node.id" Int Some("1"), AtLeast(0), ReadOnly,
+    Works "node.id" Int None, AtLeast(0), ReadOnly,
         "This broker's number in its cluster.";
     Works "num.partitions" Int Some("1"), AtLeast(1), ReadOnly,
         "Partitions of a topic that is created without a number of them.";
@@ -242,7 +253,7 @@ broker_keys! {
         "Replicas of __consumer_offsets; as many as there are brokers until it is set.";
     Works "offsets.topic.segment.bytes" Int Some("104857600"), AtLeast(1), ReadOnly,
         "Segment size of __consumer_offsets.";
-    Works "process.roles" List Some("broker,controller"), ListOf(&["broker", "controller"]), ReadOnly,
+    Works "process.roles" List None, ListOf(&["broker", "controller"]), ReadOnly,
         "Every Corelog node is a broker and may vote: broker,controller.";
     Works "producer.id.expiration.ms" Int Some("86400000"), AtLeast(1), ClusterWide,
         "How long the state of a silent producer stays.";

@@ -1,7 +1,8 @@
 //! The options of one group (KIP-1043's GROUP resource): Kafka's names. What a group does not set is the broker's.
 
 use crate::config::error::ConfigError;
-use crate::config::key::Type::Int;
+use crate::config::key::Check::AtLeast;
+use crate::config::key::Type::{Boolean, Int, String as Text};
 use crate::config::key::{Check, Effect, Key, Update};
 use crate::config::layers::{Layers, Reader};
 use crate::config::topic::Overrides;
@@ -10,17 +11,17 @@ use crate::config::topic::Overrides;
 pub struct GroupKey {
     pub key: Key,
     /// The broker's option that it stands before, and those that bound it.
-    pub synonym: &'static str,
-    least: &'static str,
-    most: &'static str,
+    pub synonym: Option<&'static str>,
+    least: Option<&'static str>,
+    most: Option<&'static str>,
 }
 
 macro_rules! group_keys {
-    ($($name:literal $default:literal, $synonym:literal in $least:literal to $most:literal, $doc:literal;)*) => {
+    ($($effect:ident $name:literal $kind:ident $default:literal, $check:expr, $synonym:expr, $least:expr, $most:expr, $doc:literal;)*) => {
         pub const GROUP_KEYS: &[GroupKey] = &[$(GroupKey {
             key: Key {
-                name: $name, kind: Int, default: Some($default), check: Check::AtLeast(0), update: Update::ClusterWide,
-                effect: Effect::Works, doc: $doc,
+                name: $name, kind: $kind, default: Some($default), check: $check, update: Update::ClusterWide,
+                effect: Effect::$effect, doc: $doc,
             },
             synonym: $synonym, least: $least, most: $most,
         },)*];
@@ -28,15 +29,55 @@ macro_rules! group_keys {
 }
 
 group_keys! {
-    "consumer.assignment.interval.ms" "1000", "group.consumer.assignment.interval.ms"
-        in "group.consumer.min.assignment.interval.ms" to "group.consumer.max.assignment.interval.ms",
+    Works "consumer.assignment.interval.ms" Int "1000", AtLeast(0), Some("group.consumer.assignment.interval.ms"),
+        Some("group.consumer.min.assignment.interval.ms"), Some("group.consumer.max.assignment.interval.ms"),
         "The time between two assignments of the group.";
-    "consumer.heartbeat.interval.ms" "5000", "group.consumer.heartbeat.interval.ms"
-        in "group.consumer.min.heartbeat.interval.ms" to "group.consumer.max.heartbeat.interval.ms",
+    Works "consumer.heartbeat.interval.ms" Int "5000", AtLeast(0), Some("group.consumer.heartbeat.interval.ms"),
+        Some("group.consumer.min.heartbeat.interval.ms"), Some("group.consumer.max.heartbeat.interval.ms"),
         "How often a member of the group reports.";
-    "consumer.session.timeout.ms" "45000", "group.consumer.session.timeout.ms"
-        in "group.consumer.min.session.timeout.ms" to "group.consumer.max.session.timeout.ms",
+    Works "consumer.session.timeout.ms" Int "45000", AtLeast(0), Some("group.consumer.session.timeout.ms"),
+        Some("group.consumer.min.session.timeout.ms"), Some("group.consumer.max.session.timeout.ms"),
         "A member of the group that is silent for so long leaves.";
+    Planned "share.assignment.interval.ms" Int "1000", AtLeast(0), Some("group.share.assignment.interval.ms"),
+        Some("group.share.min.assignment.interval.ms"), Some("group.share.max.assignment.interval.ms"),
+        "The time between two assignments of the share group.";
+    Planned "share.auto.offset.reset" Text "latest", Check::OffsetReset, None, None, None,
+        "Where a share group begins: earliest, latest or by_duration:<ISO 8601 duration>.";
+    Planned "share.delivery.count.limit" Int "5", AtLeast(1), Some("group.share.delivery.count.limit"),
+        Some("group.share.min.delivery.count.limit"), Some("group.share.max.delivery.count.limit"),
+        "How often a record is given out before it counts as done with.";
+    Planned "share.heartbeat.interval.ms" Int "5000", AtLeast(1), Some("group.share.heartbeat.interval.ms"),
+        Some("group.share.min.heartbeat.interval.ms"), Some("group.share.max.heartbeat.interval.ms"),
+        "How often a member of the share group reports.";
+    Planned "share.isolation.level" Text "read_uncommitted",
+        Check::OneOf(&["read_committed", "read_uncommitted"]), None, None, None,
+        "Whether a share group sees records of transactions that are not committed.";
+    Planned "share.partition.max.record.locks" Int "2000", AtLeast(1), Some("group.share.partition.max.record.locks"),
+        Some("group.share.min.partition.max.record.locks"), Some("group.share.max.partition.max.record.locks"),
+        "Records of a partition that are given out at once.";
+    Planned "share.record.lock.duration.ms" Int "30000", AtLeast(1), Some("group.share.record.lock.duration.ms"),
+        Some("group.share.min.record.lock.duration.ms"), Some("group.share.max.record.lock.duration.ms"),
+        "How long a record is its consumer's.";
+    Planned "share.renew.acknowledge.enable" Boolean "true", Check::Any, None, None, None,
+        "Whether a consumer may keep a record for longer.";
+    Planned "share.session.timeout.ms" Int "45000", AtLeast(1), Some("group.share.session.timeout.ms"),
+        Some("group.share.min.session.timeout.ms"), Some("group.share.max.session.timeout.ms"),
+        "A member of the share group that is silent for so long leaves.";
+    Planned "streams.assignment.interval.ms" Int "1000", AtLeast(0), Some("group.streams.assignment.interval.ms"),
+        Some("group.streams.min.assignment.interval.ms"), Some("group.streams.max.assignment.interval.ms"),
+        "The time between two assignments of the streams group.";
+    Planned "streams.heartbeat.interval.ms" Int "5000", AtLeast(1), Some("group.streams.heartbeat.interval.ms"),
+        Some("group.streams.min.heartbeat.interval.ms"), Some("group.streams.max.heartbeat.interval.ms"),
+        "How often a member of the streams group reports.";
+    Planned "streams.initial.rebalance.delay.ms" Int "3000", AtLeast(0), Some("group.streams.initial.rebalance.delay.ms"),
+        None, None,
+        "How long the first rebalance of a streams group waits for more members.";
+    Planned "streams.num.standby.replicas" Int "0", AtLeast(0), Some("group.streams.num.standby.replicas"),
+        None, Some("group.streams.max.standby.replicas"),
+        "Standby copies of each task.";
+    Planned "streams.session.timeout.ms" Int "45000", AtLeast(1), Some("group.streams.session.timeout.ms"),
+        Some("group.streams.min.session.timeout.ms"), Some("group.streams.max.session.timeout.ms"),
+        "A member of the streams group that is silent for so long leaves.";
 }
 
 pub fn group_key(name: &str) -> Option<&'static GroupKey> {
@@ -72,23 +113,28 @@ impl GroupOptions {
             };
             group.key.check(value)?;
             let value: i64 = value.trim().parse().unwrap_or(0);
-            let (least, most): (i64, i64) = (read.required(group.least)?, read.required(group.most)?);
-            if value < least {
-                return refuse(name, format!("{name} must be greater than or equal to {}", group.least));
+            if let Some(least) = group.least
+                && value < read.required(least)?
+            {
+                return refuse(name, format!("{name} must be greater than or equal to {least}"));
             }
-            if value > most {
-                return refuse(name, format!("{name} must be less than or equal to {}", group.most));
+            if let Some(most) = group.most
+                && value > read.required(most)?
+            {
+                return refuse(name, format!("{name} must be less than or equal to {most}"));
             }
         }
-        let own = GroupOptions::read(overrides);
-        let session =
-            own.session_timeout_ms.map_or_else(|| read.required("group.consumer.session.timeout.ms"), Ok)?;
-        let heartbeat = own
-            .heartbeat_interval_ms
-            .map_or_else(|| read.required("group.consumer.heartbeat.interval.ms"), Ok)?;
-        if session <= heartbeat {
-            let (session, heartbeat) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
-            return refuse(session, format!("{session} must be greater than {heartbeat}"));
+        for kind in ["consumer", "share", "streams"] {
+            let (session, heartbeat) =
+                (format!("{kind}.session.timeout.ms"), format!("{kind}.heartbeat.interval.ms"));
+            let value = |name: &str| -> Result<i64, ConfigError> {
+                let own = overrides.get(name).and_then(|value| value.trim().parse().ok());
+                let synonym = group_key(name).and_then(|group| group.synonym).unwrap_or_default();
+                own.map_or_else(|| read.required(synonym), Ok)
+            };
+            if value(&session)? <= value(&heartbeat)? {
+                return refuse(&session, format!("{session} must be greater than {heartbeat}"));
+            }
         }
         Ok(())
     }
@@ -121,12 +167,25 @@ mod tests {
         );
         assert_eq!(check(&[("retention.ms", "1")]), refused("Unknown group config name: retention.ms"));
         assert!(check(&[("consumer.session.timeout.ms", "soon")]).is_err());
+        assert_eq!(
+            check(&[("streams.num.standby.replicas", "3")]),
+            refused(
+                "streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas"
+            )
+        );
+        for reset in ["earliest", "latest", "by_duration:PT1H", "by_duration:P3DT2H0.5S"] {
+            assert_eq!(check(&[("share.auto.offset.reset", reset)]), Ok(()));
+        }
+        for reset in ["never", "by_duration:", "by_duration:-PT1H", "by_duration:P", "by_duration:1h"] {
+            assert!(check(&[("share.auto.offset.reset", reset)]).is_err(), "{reset}");
+        }
     }
 
     #[test]
     fn a_groups_default_is_the_brokers() {
         for group in GROUP_KEYS {
-            let broker = crate::config::broker_key(group.synonym).unwrap();
+            let Some(synonym) = group.synonym else { continue };
+            let broker = crate::config::broker_key(synonym).unwrap();
             assert_eq!(group.key.default, broker.default, "{}", group.key.name);
         }
     }

@@ -45,6 +45,10 @@ const DYNAMIC_PER_BROKER: &[&str] = &[
     "sasl.kerberos.ticket.renew.window.factor",
 ];
 
+/// What Kafka takes only from 1 on, of what can be changed while it runs.
+const POSITIVE: &[&str] =
+    &["background.threads", "num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir"];
+
 const fn update_of(name: &str) -> Update {
     if is_among(DYNAMIC, name) {
         Update::ClusterWide
@@ -55,6 +59,11 @@ const fn update_of(name: &str) -> Update {
     }
 }
 
+const fn check_of(name: &str) -> Check {
+    if is_among(POSITIVE, name) { Check::AtLeast(1) } else { Check::Any }
+}
+
+/// `contains` for constants.
 const fn is_among(names: &[&str], name: &str) -> bool {
     let mut index = 0;
     while index < names.len() {
@@ -78,7 +87,7 @@ const fn is_same(left: &[u8], right: &[u8]) -> bool {
 macro_rules! inert_keys {
     ($($effect:ident $doc:literal => [$($name:literal $kind:ident $default:expr,)*];)*) => {
         pub(super) const INERT_KEYS: &[Key] = &[$($(Key {
-            name: $name, kind: $kind, default: $default, check: Check::Any, update: update_of($name),
+            name: $name, kind: $kind, default: $default, check: check_of($name), update: update_of($name),
             effect: Effect::$effect, doc: $doc,
         },)*)*];
     };
@@ -450,6 +459,6 @@ const UNLISTED: &[&str] = &[
 ];
 
 /// The others, for DescribeConfigs.
-pub fn listed_inert_keys() -> impl Iterator<Item = &'static Key> {
+pub(super) fn listed_inert_keys() -> impl Iterator<Item = &'static Key> {
     INERT_KEYS.iter().filter(|key| !UNLISTED.contains(&key.name))
 }

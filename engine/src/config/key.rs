@@ -32,6 +32,20 @@ impl Type {
         }
     }
 
+    /// A value as Kafka shows it once it has read it: `1E3` is 1000.0, `a, b` is `a,b`.
+    pub fn show(self, value: &str) -> String {
+        let value = value.trim();
+        match self {
+            Type::Boolean => value.to_ascii_lowercase(),
+            Type::Int | Type::Short | Type::Long => {
+                value.parse::<i64>().map_or_else(|_| value.to_owned(), |number| number.to_string())
+            }
+            Type::Double => value.parse().map_or_else(|_| value.to_owned(), show_double),
+            Type::List => entries(value).collect::<Vec<_>>().join(","),
+            Type::String | Type::Class | Type::Password => value.to_owned(),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Type::Boolean => "BOOLEAN",
@@ -62,6 +76,8 @@ pub enum Check {
     ListOf(&'static [&'static str]),
     /// `*`, or a list of `partition:broker`.
     ThrottledReplicas,
+    /// earliest, latest, or by_duration: with one of ISO 8601.
+    OffsetReset,
     /// The one value that Corelog can serve, and why.
     Only(&'static str, &'static str),
 }
@@ -173,14 +189,43 @@ impl Key {
                     self.name
                 )
             }),
+            Check::OffsetReset => (!is_offset_reset(value)).then(|| {
+                format!(
+                    "Invalid value `{value}` for configuration {}. The value must be either 'earliest', 'latest' or of \
+                     the format 'by_duration:<PnDTnHnMn.nS>'.",
+                    self.name
+                )
+            }),
             Check::Only(only, why) => (value != only).then(|| why.to_owned()),
         }
+    }
+}
+
+/// As Java's Double.toString.
+fn show_double(number: f64) -> String {
+    if number == 0.0 || (1e-3..1e7).contains(&number.abs()) {
+        return format!("{number:?}");
+    }
+    match format!("{number:E}").split_once('E') {
+        Some((digits, power)) if !digits.contains('.') => format!("{digits}.0E{power}"),
+        Some((digits, power)) => format!("{digits}E{power}"),
+        None => number.to_string(),
     }
 }
 
 /// The entries of a list value.
 pub(super) fn entries(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+fn is_offset_reset(value: &str) -> bool {
+    let is_duration = |text: &str| {
+        let Some(text) = text.strip_prefix(['P', 'p']) else { return false };
+        text.contains(|letter: char| letter.is_ascii_digit())
+            && text.chars().all(|letter| letter.is_ascii_digit() || "DTHMS.dthms".contains(letter))
+            && text.ends_with(|letter: char| letter.is_ascii_alphabetic())
+    };
+    ["earliest", "latest"].contains(&value) || value.strip_prefix("by_duration:").is_some_and(is_duration)
 }
 
 fn are_throttled_replicas(value: &str) -> bool {

@@ -105,11 +105,13 @@ impl<'a> Layers<'a> {
     /// A topic option as DescribeConfigs shows it; `None` for a name that is none.
     pub fn describe_topic(&self, name: &str) -> Option<Described> {
         let topic = topic_key(name)?;
-        let mut described = Described::new(&topic.key, false, &self.topic_chain(topic));
-        // As Kafka: a default counts as a synonym only under the name that comes first.
-        let first = topic.synonyms.first().map(|synonym| synonym.name);
-        described.synonyms.retain(|one| one.source != Source::Default || Some(one.name) == first);
-        Some(described)
+        let own = self.topic.get(topic.key.name).map(String::as_str);
+        let own = own.map(|raw| Link { name: topic.key.name, raw, factor: 1, source: Source::Topic });
+        let mut synonyms: Vec<Link<'_>> = own.into_iter().collect();
+        if let Some(first) = topic.synonyms.first() {
+            synonyms.extend(self.broker_synonyms(first.name));
+        }
+        Some(Described::new(&topic.key, false, self.topic_chain(topic).first(), &synonyms))
     }
 
     /// An option of a subscription to client metrics; `None` for a name that is none.
@@ -117,10 +119,11 @@ impl<'a> Layers<'a> {
         let key = client_metrics_key(name)?;
         let link = |raw, source| Link { name: key.name, raw, factor: 1, source };
         if let Some(raw) = subscription.get(key.name) {
-            return Some(Described::new(key, false, &[link(raw, Source::ClientMetrics)]));
+            let given = link(raw, Source::ClientMetrics);
+            return Some(Described::new(key, false, Some(&given), &[given]));
         }
         let default = key.default.map(|raw| link(raw, Source::Default));
-        Some(Described { synonyms: Vec::new(), ..Described::new(key, false, default.as_slice()) })
+        Some(Described::new(key, false, default.as_ref(), &[]))
     }
 
     /// A broker option as the cluster's default has it, nothing else; `None` where that says nothing.
@@ -128,7 +131,7 @@ impl<'a> Layers<'a> {
         let key = broker_key(name)?;
         let raw = self.dynamic_cluster.get(key.name)?;
         let link = Link { name: key.name, raw, factor: 1, source: Source::DynamicCluster };
-        Some(Described::new(key, key.is_read_only(), &[link]))
+        Some(Described::new(key, is_read_only(key.name), Some(&link), &[link]))
     }
 
     /// An option of a group with these overrides, as DescribeConfigs shows it; `None` for a name that is none.
@@ -137,15 +140,55 @@ impl<'a> Layers<'a> {
         let own = overrides.get(group.key.name);
         let own = own.map(|raw| Link { name: group.key.name, raw, factor: 1, source: Source::Group });
         let mut chain: Vec<Link<'_>> = own.into_iter().collect();
-        chain.extend(self.broker_chain(broker_key(group.synonym)?));
-        Some(Described::new(&group.key, false, &chain))
+        match group.synonym {
+            Some(name) => chain.extend(self.broker_chain(broker_key(name)?)),
+            None => {
+                let default = group.key.default;
+                let link = |raw| Link { name: group.key.name, raw, factor: 1, source: Source::Default };
+                chain.extend(default.map(link));
+            }
+        }
+        Some(Described::new(&group.key, false, chain.first(), &chain))
     }
 
     /// A broker option as DescribeConfigs shows it; `None` for a name that is none.
     pub fn describe_broker(&self, name: &str) -> Option<Described> {
         let key = broker_key(name)?;
-        Some(Described::new(key, key.is_read_only(), &self.broker_chain(key)))
+        let synonyms = self.broker_synonyms(key.name);
+        Some(Described::new(key, is_read_only(key.name), self.broker_chain(key).first(), &synonyms))
     }
+
+    /// What DescribeConfigs lists behind a broker option, as Kafka does: by source, in each the finest unit first, and
+    /// nothing above the first that has the name which was asked for.
+    fn broker_synonyms(&self, name: &'static str) -> Vec<Link<'a>> {
+        let units = units(&name);
+        let mut links = Vec::new();
+        for (source, layer) in self.broker_layers() {
+            let given = units.iter().filter_map(|&name| layer.get(name).map(|raw| (name, raw.as_str())));
+            links.extend(given.map(|(name, raw)| Link { name, raw, factor: 1, source }));
+        }
+        let defaults = units.iter().filter_map(|&name| Some((name, broker_key(name)?.default?)));
+        links.extend(defaults.map(|(name, raw)| Link { name, raw, factor: 1, source: Source::Default }));
+        links.into_iter().skip_while(|link| link.name != name).collect()
+    }
+}
+
+/// The names of one quantity in several units, the finest first.
+const UNITS: &[&[&str]] = &[
+    &["log.roll.ms", "log.roll.hours"],
+    &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+    &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+];
+
+/// The names that stand for the same quantity as this one.
+fn units<'n>(name: &'n &'static str) -> &'n [&'static str] {
+    UNITS.iter().find(|units| units.contains(name)).map_or(std::slice::from_ref(name), |units| *units)
+}
+
+/// As Kafka: an option can be changed while the broker runs if it can be in any of its units.
+fn is_read_only(name: &'static str) -> bool {
+    units(&name).iter().all(|name| broker_key(name).is_none_or(Key::is_read_only))
 }
 
 /// One value on the way from a topic to the default.
@@ -187,18 +230,23 @@ pub struct DescribedSynonym {
 }
 
 impl Described {
-    fn new(key: &Key, read_only: bool, chain: &[Link<'_>]) -> Described {
+    /// The value as it is read, the synonyms as they were given; the source is that of the first synonym.
+    fn new(key: &Key, read_only: bool, in_force: Option<&Link<'_>>, synonyms: &[Link<'_>]) -> Described {
         let shown = |value: Cow<'_, str>| (!key.is_sensitive()).then(|| value.into_owned());
         Described {
             key: *key,
-            value: chain.first().and_then(|link| shown(link.value())),
-            source: chain.first().map_or(Source::Default, |link| link.source),
+            value: in_force.and_then(|link| shown(key.kind.show(&link.value()).into())),
+            source: synonyms.first().map_or(Source::Default, |link| link.source),
             read_only,
-            synonyms: chain
+            synonyms: synonyms
                 .iter()
                 .map(|link| DescribedSynonym {
                     name: link.name,
-                    value: shown(Cow::Borrowed(link.raw)),
+                    value: shown(match link.source {
+                        // What was set on a topic is kept as it was read.
+                        Source::Topic => key.kind.show(link.raw).into(),
+                        _ => Cow::Borrowed(link.raw),
+                    }),
                     source: link.source,
                 })
                 .collect(),

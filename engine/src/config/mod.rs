@@ -21,13 +21,12 @@ mod value;
 mod tests;
 
 pub use broker::{BrokerConfig, Warning, accept};
-pub use broker_keys::{BROKER_KEYS, broker_key};
+pub use broker_keys::{BROKER_KEYS, DATA_DIR_DEFAULT, broker_key, listed_keys};
 pub use cleaner::CleanerConfig;
 pub use client_metrics::{CLIENT_METRICS_KEYS, check_client_metrics, client_metrics_key};
 pub use error::ConfigError;
 pub use expiration::producer_expiration_ms;
 pub use group::{GROUP_KEYS, GroupOptions, group_key};
-pub use inert::listed_inert_keys;
 pub use key::{Check, Effect, Key, Type, Update, list_append, list_subtract};
 pub use layers::{Described, DescribedSynonym, Layers, Source};
 pub use listener::{Listener, Protocol};

@@ -87,10 +87,14 @@ fn the_finest_unit_wins_whatever_its_layer() {
 
     let described = layers.describe_topic("retention.ms").unwrap();
     assert_eq!(described.value.as_deref(), Some("120000"));
-    assert_eq!(described.source, Source::StaticBroker);
+    // As Kafka: what stands under no name before the one that was asked for is not shown.
+    assert_eq!((described.source, described.synonyms.len()), (Source::Default, 0));
+    let described = layers.describe_topic("segment.ms").unwrap();
     let chain: Vec<_> =
         described.synonyms.iter().map(|link| (link.name, link.value.as_deref().unwrap())).collect();
-    assert_eq!(chain, [("log.retention.minutes", "2"), ("log.retention.hours", "9"),]);
+    assert_eq!(chain, [("log.roll.ms", "77"), ("log.roll.hours", "3"), ("log.roll.hours", "168")]);
+    let minutes = layers.describe_broker("log.retention.minutes").unwrap();
+    assert_eq!((minutes.source, minutes.read_only), (Source::StaticBroker, false));
 }
 
 #[test]
@@ -171,4 +175,21 @@ fn lists_grow_and_shrink_by_entries() {
     assert_eq!(list_append("delete", "compact,delete"), "delete,compact");
     assert_eq!(list_append("", "compact"), "compact");
     assert_eq!(list_subtract("delete,compact", "delete"), "compact");
+}
+
+#[test]
+fn a_value_is_shown_as_kafka_has_read_it() {
+    for (kind, given, shown) in [
+        (Type::Double, "5e-1", "0.5"),
+        (Type::Double, "1000", "1000.0"),
+        (Type::Double, "1e7", "1.0E7"),
+        (Type::Double, "1.7976931348623157e308", "1.7976931348623157E308"),
+        (Type::Double, "0.0001", "1.0E-4"),
+        (Type::Boolean, "FALSE", "false"),
+        (Type::Int, "+07", "7"),
+        (Type::List, "a, b,", "a,b"),
+        (Type::String, " x y ", "x y"),
+    ] {
+        assert_eq!(kind.show(given), shown);
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::record::ConfigResource;
 use crate::config::{
-    ConfigError, GroupOptions, Key, Layers, TopicConfig, Update, broker_key, check_client_metrics,
-    client_metrics_key, group_key, topic_key,
+    BrokerConfig, ConfigError, GroupOptions, Key, Layers, TopicConfig, Update, broker_key,
+    check_client_metrics, client_metrics_key, group_key, topic_key,
 };
 use crate::error::{ErrorCode, Refusal};
 
@@ -65,8 +65,8 @@ fn check_broker(overrides: &BTreeMap<String, String>, layers: &Layers) -> Result
     for (name, value) in overrides {
         broker_key(name).map_or(Ok(()), |key| key.check(value)).map_err(invalid_request)?;
     }
-    // What a topic without options of its own makes of it.
-    TopicConfig::resolve(&Layers { topic: Layers::EMPTY.topic, ..*layers }).map_err(invalid_request)?;
+    // What the broker, and a topic without options of its own, make of it together with the others.
+    BrokerConfig::resolve(&Layers { topic: Layers::EMPTY.topic, ..*layers }).map_err(invalid_request)?;
     Ok(())
 }
 
@@ -126,7 +126,7 @@ mod tests {
                 "conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"
             )
         );
-        assert_eq!(check(broker(), &[("log.retention.ms", "1000"), ("listeners", "PLAINTEXT://:1")]), Ok(()));
+        assert_eq!(check(broker(), &[("log.retention.ms", "1000"), ("max.connections", "9")]), Ok(()));
         assert_eq!(check(broker(), &[("sasl.kerberos.min.time.before.relogin", "58000")]), Ok(()));
         assert_eq!(
             check(broker(), &[("num.partitions", "2")]),
@@ -140,16 +140,23 @@ mod tests {
             )
         );
         assert_eq!(
-            check(cluster(), &[("listeners", "PLAINTEXT://:1")]),
+            check(cluster(), &[("ssl.client.auth", "none")]),
             refused(
                 ErrorCode::InvalidRequest,
-                "Cannot update these configs at default cluster level, broker id must be specified: [listeners]"
+                "Cannot update these configs at default cluster level, broker id must be specified: [ssl.client.auth]"
             )
         );
         assert_eq!(
             check(cluster(), &[("foo", "1")]),
             refused(ErrorCode::InvalidConfig, "Unknown config name: foo")
         );
+        // Sockets are bound at the start.
+        assert_eq!(
+            check(broker(), &[("listeners", "PLAINTEXT://:1")]),
+            refused(ErrorCode::InvalidRequest, "Cannot update these configs dynamically: [listeners]")
+        );
+        assert!(check(broker(), &[("max.connections.per.ip.overrides", "127.0.0.1:x")]).is_err());
+        assert!(check(broker(), &[("num.io.threads", "0")]).is_err());
         assert!(
             check(
                 cluster(),

@@ -4,10 +4,7 @@
 use std::collections::BTreeSet;
 
 use engine::{
-    config::{
-        BROKER_KEYS, CLIENT_METRICS_KEYS, Described, GROUP_KEYS, Layers, Overrides, TOPIC_KEYS,
-        listed_inert_keys,
-    },
+    config::{CLIENT_METRICS_KEYS, Described, GROUP_KEYS, Layers, Overrides, TOPIC_KEYS, listed_keys},
     controller::{ConfigResource, Image},
 };
 
@@ -25,7 +22,7 @@ pub(super) fn of_broker(image: &Image, broker: &Broker) -> Vec<Described> {
     with_layers(image, broker, &Overrides::new(), |layers| {
         let set = layers.dynamic_broker.keys().chain(layers.dynamic_cluster.keys());
         let given = set.chain(layers.static_broker.keys()).map(String::as_str);
-        let known = BROKER_KEYS.iter().chain(listed_inert_keys()).map(|key| key.name);
+        let known = listed_keys().map(|key| key.name);
         let names: BTreeSet<&str> = known.chain(given).collect();
         names.into_iter().filter_map(|name| layers.describe_broker(name)).collect()
     })
