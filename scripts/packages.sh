@@ -77,13 +77,25 @@ need_kafka_jars_old() {
 
 # fetch_kafka_jars VERSION DIRECTORY LOGGER
 fetch_kafka_jars() {
-  local wanted=$root/scripts/clients/pom.xml
-  ! cmp -s "$wanted" "$2/pom.xml" || return 0
-  rm -rf "$2"
-  mkdir -p "$2"
-  echo "fetching Kafka's tools $1"
-  mvn -q -B -f "$wanted" -P"$3" -Dkafka.version="$1" dependency:copy-dependencies -DoutputDirectory="$2/libs" </dev/null
-  cp "$wanted" "$2/pom.xml"
+  fetch_jars "$root/scripts/clients/pom.xml" "$2" "Kafka's tools $1" -P"$3" -Dkafka.version="$1"
+}
+
+# fetch_jars POM DIRECTORY WHAT OPTIONS…: what a pom names, and what that needs.
+fetch_jars() {
+  local wanted=$1 directory=$2 what=$3
+  shift 3
+  ! cmp -s "$wanted" "$directory/pom.xml" || return 0
+  rm -rf "$directory"
+  mkdir -p "$directory"
+  echo "fetching $what"
+  mvn -q -B -f "$wanted" "$@" dependency:copy-dependencies -DoutputDirectory="$directory/libs" </dev/null
+  cp "$wanted" "$directory/pom.xml"
+}
+
+# Kafka Streams' examples and Kafka Connect.
+kafka_apps=$cache/kafka-apps-$kafka_version
+need_kafka_apps() {
+  fetch_jars "$root/scripts/apps/pom.xml" "$kafka_apps" "Kafka's applications $kafka_version" -Dkafka.version="$kafka_version"
 }
 
 # Prometheus' checker, unpacked from the Debian package: installed, the package would start a server.

@@ -45,11 +45,13 @@ class Broker:
         self.flags = list(flags) + [word for option in options for word in ("-o", option)]
         self.process = None
 
+    def command(self):
+        return [BINARIES / "corelogd", "--data-dir", self.data, "--listen", self.address, "--cores", self.cores, *self.flags]
+
     def spawn(self):
         """Starts the process without waiting; returns the event of its readiness, or of its end."""
-        command = [BINARIES / "corelogd", "--data-dir", self.data, "--listen", self.address, "--cores", self.cores]
         self.process = subprocess.Popen(
-            [str(word) for word in command + self.flags],
+            [str(word) for word in self.command()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
