@@ -395,7 +395,8 @@ fn readers_that_take_nothing_are_ended_when_their_answers_fill_the_memory_and_ot
     for correlation in 0..200 {
         pipelined.extend(frame(&fetch(correlation as i64 % 8, 0), 11, correlation));
     }
-    let stalled: Vec<_> = (0..4)
+    // So many that on one core at least they take all there is.
+    let stalled: Vec<_> = (0..16)
         .map(|_| {
             let mut stream = broker.connect();
             stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();

@@ -21,18 +21,34 @@ pub const POOLED_BYTES_MAX: usize = 4 << 20;
 /// Requests read but not answered, per connection. Clients pipeline 5 (Java) to some hundreds (librdkafka).
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 
-/// Answers of one connection that wait for its socket; beyond it the connection is not read: a slow reader holds no more.
+/// Answers of one connection that wait for its socket, or a quarter of what all may hold; beyond it the connection is not read: a slow
+/// reader holds no more.
 pub const RESPONSE_BYTES_QUEUED_MAX: usize = 8 << 20;
 
 /// Fetches of one connection under way. Each holds what it read until it is sent. Kafka works on one request of a connection at a
 /// time, and clients have at most a few in flight.
 pub const BULKY_IN_FLIGHT_MAX: usize = 4;
 
-/// A peer that has taken no byte of its answers for so long is ended, if their memory is wanted.
-pub const READER_STALL_MS: u64 = 5_000;
+/// A peer whose requests or answers hold memory and have not got on for so long is ended, if that memory is wanted.
+pub const HOLDER_STALL_MS: u64 = 5_000;
 
-/// Unsent answers of one core take about this part of its memory (one divided by it) before stalled readers are ended.
-pub const UNSENT_MEMORY_DIVISOR: usize = 8;
+/// Bytes that move between two sweeps before it counts as getting on: a byte a second is not worth megabytes.
+pub const HOLDER_PACE_BYTES: usize = 64 << 10;
+
+/// The least that a Fetch is begun with, and what it is begun with where only small answers have memory left. One batch goes out
+/// whatever its size, once there is memory for it.
+pub const LEASE_BYTES_MIN: usize = 64 << 10;
+
+/// A Fetch takes at most this part of the memory of answers (one divided by it), and a megabyte at least: what it takes, others lack until
+/// it is known how much there is.
+pub const LEASE_DIVISOR: usize = 8;
+pub const LEASE_BYTES_MAX_MIN: usize = 1 << 20;
+
+/// What a piece of an answer costs beside its bytes.
+pub const PIECE_COST_BYTES: usize = 64;
+
+/// Arrays that a request is decoded to are counted so many times: commands, answers and sentences follow from each element.
+pub const DECODED_COST: usize = 3;
 
 /// A connection reads about this much before it lets the others run.
 pub const READ_BYTES_PER_POLL: usize = 1 << 20;
@@ -46,11 +62,12 @@ pub const SEND_SLICES_MAX: usize = 64;
 /// Neighbouring slices below this size are copied together: the kernel's price of a slice is about that of such a copy.
 pub const SEND_COALESCED_BYTES: usize = 512;
 
-/// Requests in flight on one core take at most this part of its memory (one divided by it).
-pub const REQUEST_MEMORY_DIVISOR: usize = 8;
+/// Even a tiny budget admits the largest batch that its journal takes, and small requests beside it.
+pub const LARGE_BYTES_MIN: usize = (4 << 20) + SCRATCH_BYTES;
+pub const SMALL_BYTES_MIN: usize = 1 << 20;
 
-/// Even a tiny budget admits a request of usual size.
-pub const REQUEST_MEMORY_MIN: usize = 4 << 20;
+/// A large frame's buffer is zeroed so far ahead of the bytes that arrive.
+pub const FILL_BYTES: usize = 256 << 10;
 
 /// A frame that has begun must make progress within this time: a half-sent frame holds memory.
 pub const FRAME_STALL_MS: u64 = 30_000;
@@ -79,6 +96,9 @@ pub const TURN_EVENTS_MAX: usize = 4096;
 /// The longest wait that a Fetch may ask for, whatever its max_wait_ms says.
 pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 
+// The smallest extent's largest payload is a large frame.
+const _: () = assert!(LARGE_BYTES_MIN > engine::limits::EXTENT_BYTES_MIN as usize);
+const _: () = assert!(SMALL_BYTES_MIN > 4 * SCRATCH_BYTES && LEASE_BYTES_MIN <= SCRATCH_BYTES);
 const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);
 const _: () = assert!(POOLED_BYTES_MAX < POOL_BYTES_MAX);
 // A connection that may queue no answer could never make progress.

@@ -27,8 +27,9 @@ use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
 use net::{
     admin::{About, Admin},
     api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, OffsetsTopic, SessionLimits},
+    conn::{Memory, Shared},
     node::{Node, Stopped},
-    server::{Server, ServerConfig, bind},
+    server::{Server, ServerConfig, bind, observe_memory},
 };
 
 use super::{Refusal, endpoints::Endpoint, identity::Identity, settings::Settings, start::die};
@@ -276,6 +277,9 @@ async fn serve(
             }
         }
     });
+    let memory = Memory::of(plan.settings.memory_per_core);
+    let shared = Rc::new(Shared::new(&memory));
+    observe_memory(&node, shared.clone());
     let mut servers = Vec::new();
     let mut tasks = Vec::new();
     for (listener, Told { name, broker, .. }) in listeners {
@@ -283,9 +287,8 @@ async fn serve(
             listener: name,
             request_bytes_max: plan.settings.config.request_bytes_max,
             idle_ms_max: plan.settings.config.connection_idle_ms_max,
-            memory_bytes: plan.settings.memory_per_core / plan.endpoints.len().max(1) as u64,
         };
-        let server = Server::new(Api::new(node.clone(), broker), config);
+        let server = Server::new(Api::new(node.clone(), broker, memory.clone()), config, shared.clone());
         tasks.push(glommio::spawn_local(server.clone().accept(listener)));
         tasks.push(glommio::spawn_local(server.clone().sweep()));
         servers.push(server);

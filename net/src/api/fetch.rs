@@ -4,7 +4,8 @@
 //! of these cores for its part of what is missing; the first to wake ends the others, and all is fetched again, until
 //! there is enough or `max_wait_ms` has passed. Partitions share `max_bytes` in the order asked; the first with data gives at
 //! least one batch. What a session leaves out of requests and responses is added and taken away around this
-//! (`fetch_sessions.rs`). The last stable offset is the high watermark until transactions exist.
+//! (`fetch_sessions.rs`). What is fetched takes its memory from the core's before it is read (`fetch_lease.rs`), and holds none while it
+//! waits. The last stable offset is the high watermark until transactions exist.
 
 use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 
@@ -19,12 +20,13 @@ use engine::{
 
 use super::{
     Api,
+    fetch_lease::{self, Lease},
     fetch_parts::{self, Named, Part},
     fetch_sessions::{self, Context, Reader, Told},
     split::Split,
 };
 use crate::{
-    conn::Answer,
+    conn::{Answer, Holding, Permit},
     limits,
     wire::{
         Records,
@@ -41,7 +43,13 @@ enum Asked {
     Refused(ErrorCode),
 }
 
-pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, correlation: i32) -> Answer {
+pub(super) async fn handle(
+    api: Rc<Api>,
+    request: FetchRequest,
+    version: i16,
+    correlation: i32,
+    holding: Holding,
+) -> Answer {
     let session = fetch_sessions::Asked {
         id: request.session_id,
         epoch: request.session_epoch,
@@ -55,9 +63,11 @@ pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, co
     let parts = fetch_parts::of(&request);
     let forgotten = fetch_parts::forgotten(&request);
     let begun = api.sessions.borrow_mut().begin(session, parts, &forgotten, api.node.now().mono_ms());
+    let mut memory = None;
     let response = match begun {
         Ok(context) => {
-            let fetched = poll(&api, &request, context.parts(), session.named).await;
+            let (fetched, permit) = poll(&api, &request, context.parts(), session.named, holding).await;
+            memory = Some(permit);
             let fetched: Vec<_> = fetched.into_iter().map(|one| readable(one, version)).collect();
             let mut sessions = api.sessions.borrow_mut();
             let told: Vec<Told> = fetched.iter().map(told).collect();
@@ -90,26 +100,43 @@ pub(super) async fn handle(api: Rc<Api>, request: FetchRequest, version: i16, co
         Ok((session_id, responses)) => FetchResponse { session_id, responses, ..Default::default() },
         Err(error) => FetchResponse { error_code: error.code(), ..Default::default() },
     };
-    super::reply(&response, version, correlation)
+    let answer = super::reply(&response, version, correlation);
+    match memory {
+        Some(permit) => answer.holding(permit),
+        None => answer,
+    }
 }
 
 /// What there is, once it is enough or the time is over.
-async fn poll(api: &Rc<Api>, request: &FetchRequest, parts: &[Part], named: Named) -> Vec<Fetched> {
+async fn poll(
+    api: &Rc<Api>,
+    request: &FetchRequest,
+    parts: &[Part],
+    named: Named,
+    holding: Holding,
+) -> (Vec<Fetched>, Permit) {
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits::FETCH_WAIT_MS_MAX);
     let deadline = api.node.now().after_ms(wait_ms);
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
     let bytes_max = u32::try_from(request.max_bytes).unwrap_or(0).min(api.broker.fetch_bytes_max);
+    let wanted =
+        parts.iter().map(|part| usize::try_from(part.bytes_max).unwrap_or(0)).fold(0, usize::saturating_add);
+    let wanted = wanted.min(bytes_max as usize);
     let mut bytes_before = None;
     loop {
         let asked = api.node.with_image(|image| place(image, parts, named));
-        let fetched = fetch(api, &asked, bytes_max).await;
+        let lease = fetch_lease::take(&api.memory.answers, wanted, holding).await;
+        let (mut fetched, permit) = fetch_leased(api, &asked, bytes_max, lease).await;
         let bytes: usize = fetched.iter().map(Fetched::bytes).sum();
         // A Watch that woke without more to read saw something else happen: answer with what there is.
         let stuck = bytes_before.replace(bytes) == Some(bytes);
         let enough = bytes >= bytes_min || stuck || wait_ms == 0 || asked.is_empty();
         if enough || api.node.now().reached(deadline) || !fetched.iter().all(is_at_end) {
-            return fetched;
+            return (fetched, permit);
         }
+        // Nothing is held while it waits.
+        fetched.iter_mut().for_each(|one| one.records = Vec::new());
+        drop(permit);
         watch(api, &asked, &fetched, bytes_min - bytes, deadline).await;
     }
 }
@@ -143,6 +170,33 @@ fn place(image: &Image, parts: &[Part], named: Named) -> Vec<Asked> {
         }
     };
     parts.iter().map(place).collect()
+}
+
+/// What is there now, as far as there is memory for it.
+async fn fetch_leased(
+    api: &Rc<Api>,
+    asked: &[Asked],
+    bytes_max: u32,
+    lease: Lease,
+) -> (Vec<Fetched>, Permit) {
+    let bytes_max = bytes_max.min(u32::try_from(lease.bytes()).unwrap_or(u32::MAX));
+    let fetched = fetch(api, asked, bytes_max).await;
+    let bytes = fetched.iter().map(cost).sum();
+    let memory = match lease.settle(bytes) {
+        Ok(permit) => return (fetched, permit),
+        Err(memory) => memory,
+    };
+    // One large batch, or many small ones: given back, and read again when there is room.
+    drop(fetched);
+    let mut permit = memory.await;
+    let fetched = fetch(api, asked, bytes_max).await;
+    permit.resize(fetched.iter().map(cost).sum());
+    (fetched, permit)
+}
+
+/// What an answer occupies until it is sent.
+fn cost(fetched: &Fetched) -> usize {
+    fetched.bytes() + fetched.records.len() * limits::PIECE_COST_BYTES
 }
 
 /// What is there now, in the order asked.

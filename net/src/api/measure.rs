@@ -11,7 +11,7 @@ use engine::{
 
 use super::Api;
 use crate::{
-    conn::{Kind, Passed},
+    conn::{Extent, Kind, Passed},
     wire::ApiKey,
 };
 
@@ -72,9 +72,26 @@ pub(super) fn kind(request: &Bytes) -> Kind {
     known.filter(|key| usize::from(*key) < KINDS).map_or(UNKNOWN, Kind)
 }
 
-/// Does its answer carry records?
-pub(super) fn is_bulky(kind: Kind) -> bool {
-    i16::from(kind.0) == ApiKey::Fetch.code()
+/// What an answer may come to: that of a Fetch carries records; some tell of all topics, groups or members, whatever was asked.
+pub(super) fn extent(kind: Kind) -> Extent {
+    match ApiKey::from_code(i16::from(kind.0)) {
+        Some(ApiKey::Fetch) => Extent::Bulky,
+        Some(
+            ApiKey::Metadata
+            | ApiKey::OffsetFetch
+            | ApiKey::JoinGroup
+            | ApiKey::SyncGroup
+            | ApiKey::DescribeGroups
+            | ApiKey::ConsumerGroupDescribe
+            | ApiKey::ListGroups
+            | ApiKey::DescribeConfigs
+            | ApiKey::DescribeLogDirs
+            | ApiKey::DescribeProducers
+            | ApiKey::DescribeTopicPartitions
+            | ApiKey::ListConfigResources,
+        ) => Extent::Unbounded,
+        _ => Extent::Bounded,
+    }
 }
 
 impl Measures {
@@ -157,7 +174,7 @@ mod tests {
         measures.passed(UNKNOWN, Passed::Queue { ns: 1, request_bytes: 1 });
         measures.passed(Kind(0), Passed::Queue { ns: 1, request_bytes: 100 });
         let errors = vec![(ErrorCode::UnknownTopicId.code(), 2), (9999, 1)];
-        let told = Told { errors, waited_ns: 0 };
+        let told = Told { errors, ..Told::default() };
         measures.passed(Kind(0), Passed::Handle { ns: 1, response_bytes: 10, told: &told });
         let mut figures = Figures::new(CoreId(0));
         measures.tell(&mut figures);

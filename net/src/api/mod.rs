@@ -19,6 +19,7 @@ mod describe_producers;
 mod describe_topic_partitions;
 mod elect_leaders;
 mod fetch;
+mod fetch_lease;
 mod fetch_parts;
 mod fetch_sessions;
 mod find_coordinator;
@@ -58,7 +59,7 @@ use engine::{
 };
 
 use crate::{
-    conn::{Answer, Kind, Passed, Serve, Started, Told},
+    conn::{Answer, Extent, Kind, Memory, Passed, Peer, Serve, Started, Told},
     node::Node,
     wire::{
         ApiKey, Message, Reader, RequestHeader, Text, WireError,
@@ -169,13 +170,15 @@ pub struct Api {
     sessions: RefCell<FetchSessions>,
     clients: Clients,
     measures: RefCell<Measures>,
+    memory: Memory,
 }
 
 impl Api {
-    pub fn new(node: Rc<Node>, broker: Broker) -> Rc<Api> {
+    /// `memory`: the core's, for all its listeners.
+    pub fn new(node: Rc<Node>, broker: Broker, memory: Memory) -> Rc<Api> {
         let sessions = RefCell::new(FetchSessions::new(node.core(), broker.fetch_sessions));
         let (producer_ids, measures, clients) = Default::default();
-        Rc::new(Api { node, broker, producer_ids, sessions, clients, measures })
+        Rc::new(Api { node, broker, producer_ids, sessions, clients, measures, memory })
     }
 
     pub fn node(&self) -> &Rc<Node> {
@@ -205,10 +208,9 @@ impl Api {
         topic_id_from_random(self.node.random())
     }
 
-    fn dispatch(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Result<Started, String> {
-        let mut reader = Reader::new(request);
-        let header = RequestHeader::decode(&mut reader)
-            .map_err(|error| format!("a malformed request header: {error}"))?;
+    fn dispatch(self: &Rc<Self>, peer: Peer, reader: &mut Reader) -> Result<Started, String> {
+        let header =
+            RequestHeader::decode(reader).map_err(|error| format!("a malformed request header: {error}"))?;
         let RequestHeader { api_version: version, correlation_id: correlation, .. } = header;
         let Some(key) = header.api() else {
             return Err(format!("API key {} is not served here", header.api_key));
@@ -224,7 +226,7 @@ impl Api {
             ApiKey::ApiVersions => read(reader, version).map(|request| {
                 let telemetry = self.telemetry();
                 if telemetry == Telemetry::On {
-                    self.clients.met(peer, &request);
+                    self.clients.met(peer.address, &request);
                 }
                 ready(&api_versions::answer(&request, version, telemetry), version, correlation)
             }),
@@ -234,23 +236,23 @@ impl Api {
                 return Err(format!("{} is served with --client-telemetry only", key.name()));
             }
             ApiKey::GetTelemetrySubscriptions => read(reader, version).map(|request| {
-                let asking = self.clients.asking(peer, header.client_id.as_ref());
+                let asking = self.clients.asking(peer.address, header.client_id.as_ref());
                 let response = get_telemetry_subscriptions::handle(self.clone(), request, asking);
                 later(response, version, correlation)
             }),
             ApiKey::PushTelemetry => read(reader, version).map(|request| {
-                let asking = self.clients.asking(peer, header.client_id.as_ref());
+                let asking = self.clients.asking(peer.address, header.client_id.as_ref());
                 later(push_telemetry::handle(self.clone(), request, asking), version, correlation)
             }),
             ApiKey::FindCoordinator => read(reader, version).map(|request| {
                 later(find_coordinator::handle(self.clone(), request, version), version, correlation)
             }),
             ApiKey::JoinGroup => read(reader, version).map(|request| {
-                let client = groups::client(header.client_id.as_ref(), peer.ip());
+                let client = groups::client(header.client_id.as_ref(), peer.address.ip());
                 later(join_group::handle(self.clone(), request, version, client), version, correlation)
             }),
             ApiKey::ConsumerGroupHeartbeat => read(reader, version).map(|request| {
-                let client = groups::client(header.client_id.as_ref(), peer.ip());
+                let client = groups::client(header.client_id.as_ref(), peer.address.ip());
                 let response = consumer_group_heartbeat::handle(self.clone(), request, version, client);
                 later(response, version, correlation)
             }),
@@ -282,8 +284,9 @@ impl Api {
                 .map(|request| later(delete_groups::handle(self.clone(), request), version, correlation)),
             ApiKey::Produce => read(reader, version)
                 .map(|request| running(produce::handle(self.clone(), request, version, correlation))),
-            ApiKey::Fetch => read(reader, version)
-                .map(|request| running(fetch::handle(self.clone(), request, version, correlation))),
+            ApiKey::Fetch => read(reader, version).map(|request| {
+                running(fetch::handle(self.clone(), request, version, correlation, peer.holding))
+            }),
             ApiKey::ListOffsets => read(reader, version)
                 .map(|request| running(list_offsets::handle(self.clone(), request, version, correlation))),
             ApiKey::Metadata => read(reader, version)
@@ -339,8 +342,11 @@ impl Api {
 }
 
 impl Serve for Api {
-    fn start(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Started {
-        self.dispatch(peer, request).unwrap_or_else(|reason| Started::Ready(Answer::Close(reason)))
+    fn start(self: &Rc<Self>, peer: Peer, request: Bytes) -> (Started, usize) {
+        let mut reader = Reader::bounded(request, self.memory.decoded_bytes_max);
+        let started = self.dispatch(peer, &mut reader);
+        let started = started.unwrap_or_else(|reason| Started::Ready(Answer::Close(reason)));
+        (started, reader.decoded_bytes())
     }
 
     fn ended(&self, peer: SocketAddr) {
@@ -363,8 +369,8 @@ impl Serve for Api {
         measure::kind(request)
     }
 
-    fn is_bulky(&self, kind: Kind) -> bool {
-        measure::is_bulky(kind)
+    fn extent(&self, kind: Kind) -> Extent {
+        measure::extent(kind)
     }
 
     fn passed(&self, kind: Kind, passed: Passed<'_>) {
@@ -374,13 +380,13 @@ impl Serve for Api {
 
 /// Bytes behind the last field are ignored, as Apache Kafka does: librdkafka 2.16 asks for all topics in a Metadata request of
 /// version 13 that is three bytes too long.
-fn read<M: Message>(mut reader: Reader, version: i16) -> Result<M, WireError> {
-    M::decode_first(&mut reader, version)
+fn read<M: Message>(reader: &mut Reader, version: i16) -> Result<M, WireError> {
+    M::decode_first(reader, version)
 }
 
 fn reply<M: Message>(response: &M, version: i16, correlation: i32) -> Answer {
     match told_frame(response, version, correlation) {
-        Ok((slices, errors)) => Answer::Reply(slices, Told { errors, waited_ns: 0 }),
+        Ok((slices, errors)) => Answer::Reply(slices, Told { errors, ..Told::default() }),
         Err(error) => Answer::Close(format!("the answer to {} cannot be written: {error}", M::API.name())),
     }
 }

@@ -1,65 +1,269 @@
-//! Bytes of requests in flight on one core: from the moment a frame's length is known until its answer is sent. Lives on
-//! one core. A reader asks before it begins a frame, so the budget is exceeded by one frame at most, and a frame larger
-//! than the whole budget still gets its turn.
+//! Memory of one use on one core: what it may come to, what is taken, and who waits for some. Lives on one core.
+//!
+//! What is large is taken before it is filled, in the order asked, and waits where it does not fit. What is small is taken as it
+//! comes: it may use everything while nothing large waits, and always has a part of its own, so that a crowd of large ones never
+//! stops those who ask for little.
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::Pin,
     rc::Rc,
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
+/// Bytes that somebody holds, over all permits that are his.
+pub type Meter = Rc<Cell<usize>>;
+
 pub struct Budget {
-    used: Cell<usize>,
+    large: Cell<usize>,
+    small: Cell<usize>,
+    /// What is large, all together.
     limit: usize,
-    waiting: RefCell<Vec<Waker>>,
+    /// Beyond it, for what is small.
+    spare: usize,
+    queue: RefCell<Queue>,
+    /// Who waits to take something small.
+    gate: RefCell<Vec<Waker>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    asked: VecDeque<Asked>,
+    number: u64,
+}
+
+struct Asked {
+    number: u64,
+    bytes: usize,
+    waker: Waker,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Small,
+    Large,
 }
 
 /// Bytes taken from the budget, given back when dropped.
 pub struct Permit {
     budget: Rc<Budget>,
+    size: Size,
+    bytes: usize,
+    meter: Option<Meter>,
+}
+
+/// A place in the queue for something large, left when dropped.
+pub struct Waiting {
+    budget: Rc<Budget>,
+    number: u64,
     bytes: usize,
 }
 
 impl Budget {
-    pub fn new(limit: usize) -> Rc<Budget> {
-        Rc::new(Budget { used: Cell::new(0), limit, waiting: RefCell::default() })
+    pub fn new(limit: usize, spare: usize) -> Rc<Budget> {
+        Rc::new(Budget {
+            large: Cell::default(),
+            small: Cell::default(),
+            limit,
+            spare,
+            queue: RefCell::default(),
+            gate: RefCell::default(),
+        })
     }
 
     pub fn used(&self) -> usize {
-        self.used.get()
+        self.large.get() + self.small.get()
     }
 
-    pub fn limit(&self) -> usize {
+    /// All that may be used.
+    pub fn bytes_max(&self) -> usize {
+        self.limit + self.spare
+    }
+
+    /// The most that one may ask for.
+    pub fn large_max(&self) -> usize {
         self.limit
     }
 
-    /// May another frame begin? If not, `waker` is called when it may.
+    /// May something small be taken? If not, `waker` is called when it may.
     pub fn admits(&self, waker: &Waker) -> bool {
-        if self.used.get() < self.limit {
+        if self.has_spare() {
             return true;
         }
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|other| other.will_wake(waker)) {
-            waiting.push(waker.clone());
+        let mut gate = self.gate.borrow_mut();
+        if !gate.iter().any(|other| other.will_wake(waker)) {
+            gate.push(waker.clone());
         }
         false
     }
 
-    /// Takes bytes, over the limit if need be: to be asked before with `admits`.
+    /// Does somebody wait?
+    pub fn is_wanted(&self) -> bool {
+        !self.queue.borrow().asked.is_empty() || (!self.has_spare() && !self.gate.borrow().is_empty())
+    }
+
+    /// Takes something small, over the limit if need be: to be asked before with `admits`.
     pub fn take(self: &Rc<Budget>, bytes: usize) -> Permit {
-        self.used.set(self.used.get() + bytes);
-        Permit { budget: self.clone(), bytes }
+        self.small.set(self.small.get() + bytes);
+        Permit { budget: self.clone(), size: Size::Small, bytes, meter: None }
+    }
+
+    /// Takes something large, if it fits and nobody waits.
+    pub fn try_take(self: &Rc<Budget>, bytes: usize) -> Option<Permit> {
+        (self.queue.borrow().asked.is_empty() && self.fits(bytes)).then(|| self.take_large(bytes))
+    }
+
+    /// Takes something large when it fits. More than `large_max` never would.
+    pub fn wait(self: &Rc<Budget>, bytes: usize) -> Waiting {
+        let mut queue = self.queue.borrow_mut();
+        queue.number += 1;
+        let number = queue.number;
+        queue.asked.push_back(Asked { number, bytes, waker: Waker::noop().clone() });
+        Waiting { budget: self.clone(), number, bytes }
+    }
+
+    /// What is left for something large that nobody waits for.
+    pub fn room(&self) -> usize {
+        let borrowed = self.small.get().saturating_sub(self.spare);
+        let left = self.limit.saturating_sub(self.large.get() + borrowed);
+        if self.queue.borrow().asked.is_empty() { left } else { 0 }
+    }
+
+    /// May something small be taken now?
+    pub fn has_spare(&self) -> bool {
+        let limit = if self.queue.borrow().asked.is_empty() {
+            self.bytes_max() - self.large.get().min(self.limit)
+        } else {
+            self.spare
+        };
+        self.small.get() < limit
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        let borrowed = self.small.get().saturating_sub(self.spare);
+        self.large.get() + borrowed + bytes <= self.limit || self.used() == 0
+    }
+
+    fn take_large(self: &Rc<Budget>, bytes: usize) -> Permit {
+        self.large.set(self.large.get() + bytes);
+        Permit { budget: self.clone(), size: Size::Large, bytes, meter: None }
+    }
+
+    /// Something came back, or somebody left the queue.
+    fn changed(&self) {
+        let first = self
+            .queue
+            .borrow()
+            .asked
+            .front()
+            .filter(|first| self.fits(first.bytes))
+            .map(|first| first.waker.clone());
+        if let Some(waker) = first {
+            waker.wake();
+        }
+        if !self.gate.borrow().is_empty() && self.has_spare() {
+            self.gate.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Permit {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Counts for whoever this meter belongs to.
+    pub fn metered(mut self, meter: &Meter) -> Permit {
+        self.unmeter();
+        meter.set(meter.get() + self.bytes);
+        self.meter = Some(meter.clone());
+        self
+    }
+
+    /// Makes it `bytes`: less at once, more if there is room.
+    pub fn try_resize(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        match self.size {
+            _ if more == 0 => self.resize(bytes),
+            Size::Large if self.budget.room() >= more => self.resize(bytes),
+            Size::Large => return false,
+            Size::Small => match self.budget.try_take(bytes) {
+                Some(mut large) => std::mem::swap(self, &mut large),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// Makes it `bytes`, over the limit if need be.
+    pub fn resize(&mut self, bytes: usize) {
+        let used = if self.size == Size::Large { &self.budget.large } else { &self.budget.small };
+        used.set(used.get() - self.bytes + bytes);
+        if let Some(meter) = &self.meter {
+            meter.set(meter.get() - self.bytes + bytes);
+        }
+        let less = bytes < self.bytes;
+        self.bytes = bytes;
+        if less {
+            self.budget.changed();
+        }
+    }
+
+    fn unmeter(&mut self) {
+        if let Some(meter) = self.meter.take() {
+            meter.set(meter.get() - self.bytes);
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let used = self.budget.used.get() - self.bytes;
-        self.budget.used.set(used);
-        if used < self.budget.limit && !self.budget.waiting.borrow().is_empty() {
-            for waker in self.budget.waiting.take() {
-                waker.wake();
+        self.resize(0);
+        self.unmeter();
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({} bytes)", self.bytes)
+    }
+}
+
+impl Future for Waiting {
+    type Output = Permit;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+        let mut queue = self.budget.queue.borrow_mut();
+        match queue.asked.front_mut() {
+            Some(first) if first.number == self.number && self.budget.fits(self.bytes) => {
+                queue.asked.pop_front();
+                drop(queue);
+                let permit = self.budget.take_large(self.bytes);
+                self.budget.changed();
+                Poll::Ready(permit)
             }
+            _ => {
+                if let Some(own) = queue.asked.iter_mut().find(|asked| asked.number == self.number) {
+                    own.waker.clone_from(cx.waker());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut queue = self.budget.queue.borrow_mut();
+        let before = queue.asked.len();
+        queue.asked.retain(|asked| asked.number != self.number);
+        let left = queue.asked.len() < before;
+        drop(queue);
+        if left {
+            self.budget.changed();
         }
     }
 }
@@ -68,17 +272,69 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
+    fn poll(waiting: &mut Waiting) -> Option<Permit> {
+        match Pin::new(waiting).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(permit) => Some(permit),
+            Poll::Pending => None,
+        }
+    }
+
     #[test]
-    fn a_full_budget_admits_nothing_until_bytes_return() {
-        let budget = Budget::new(100);
-        let small = budget.take(60);
-        assert!(budget.admits(Waker::noop()));
-        let large = budget.take(1000);
-        assert!(!budget.admits(Waker::noop()));
-        drop(small);
-        assert!(!budget.admits(Waker::noop()));
-        drop(large);
-        assert!(budget.admits(Waker::noop()));
+    fn what_is_large_waits_in_order_until_it_fits() {
+        let budget = Budget::new(100, 10);
+        let first = budget.try_take(60).unwrap();
+        let mut second = budget.wait(50);
+        let mut third = budget.wait(1);
+        assert!(poll(&mut second).is_none() && poll(&mut third).is_none());
+        assert!(budget.try_take(1).is_none(), "others wait already");
+        assert!(budget.is_wanted());
+        drop(first);
+        assert!(poll(&mut third).is_none(), "not before the second");
+        let second = poll(&mut second).unwrap();
+        let third = poll(&mut third).unwrap();
+        assert_eq!((budget.used(), budget.is_wanted()), (51, false));
+        drop((second, third));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn who_leaves_the_queue_holds_nobody_up() {
+        let budget = Budget::new(100, 10);
+        let _held = budget.try_take(60).unwrap();
+        let first = budget.wait(100);
+        let mut second = budget.wait(40);
+        assert!(poll(&mut second).is_none());
+        drop(first);
+        assert!(poll(&mut second).is_some());
+    }
+
+    #[test]
+    fn what_is_small_always_has_its_part_and_more_while_nothing_large_waits() {
+        let budget = Budget::new(100, 10);
+        let mut small: Vec<Permit> = (0..11).map(|_| budget.take(10)).collect();
+        assert!(!budget.admits(Waker::noop()), "all is used");
+        small.truncate(5);
+        assert!(budget.admits(Waker::noop()));
+        let mut large = budget.wait(100);
+        assert!(!budget.admits(Waker::noop()), "beyond its part something large comes first");
+        small.clear();
+        assert!(budget.admits(Waker::noop()));
+        let _large = poll(&mut large).unwrap();
+        let _small = budget.take(9);
+        assert!(budget.admits(Waker::noop()), "the large one leaves it its part");
+    }
+
+    #[test]
+    fn a_permit_grows_only_where_there_is_room_and_its_meter_follows() {
+        let budget = Budget::new(100, 20);
+        let meter = Meter::default();
+        let mut large = budget.try_take(50).unwrap().metered(&meter);
+        let mut small = budget.take(15).metered(&meter);
+        assert_eq!(meter.get(), 65);
+        assert!(large.try_resize(70) && !large.try_resize(101));
+        assert!(small.try_resize(30), "it becomes a large one");
+        assert!(!small.try_resize(31) && small.try_resize(5));
+        drop((large, small));
+        assert_eq!((budget.used(), meter.get()), (0, 0));
     }
 }

@@ -13,11 +13,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use glommio::net::TcpStream;
 
 use super::{
-    Answer, Complaints, Frame, FrameReader, Held, Outbox, Serve, Shared, Stages, Started, Told, Wish,
-    registry::Place, stages::Begun,
+    Answer, Complaints, Extent, Frame, FrameReader, Held, Holding, Memory, Outbox, Peer, Serve, Shared,
+    Stages, Started, Told, Wish, registry::Place, stages::Begun,
 };
 use crate::limits;
 
@@ -44,6 +45,8 @@ pub struct Connection<S: Serve> {
     /// Started, not answered, in request order.
     running: VecDeque<Running>,
     outbox: Outbox,
+    /// Answers that it may hold before it is no longer read.
+    answer_bytes_max: usize,
     stages: Stages,
     /// Set once nothing more is read: the reason, told when all answers before it are sent.
     closing: Option<Ended>,
@@ -67,11 +70,12 @@ impl<S: Serve> Connection<S> {
     ) -> Connection<S> {
         Connection {
             stream,
+            reader: FrameReader::new(request_bytes_max, place.entry.requests.clone()),
+            answer_bytes_max: Memory::answer_bytes_queued_max(&shared.answers),
             place,
             shared,
             complaints,
             serve,
-            reader: FrameReader::new(request_bytes_max),
             frames: VecDeque::new(),
             running: VecDeque::new(),
             outbox: Outbox::default(),
@@ -107,14 +111,21 @@ impl<S: Serve> Connection<S> {
             Wish::Serve => {}
             Wish::Finish if self.closing.is_none() => {
                 self.frames.clear();
+                self.reader.abandon();
                 self.closing = Some(Ended::Finished);
             }
             Wish::Finish => {}
             Wish::End(reason) => return Poll::Ready(Ended::Refused(reason.into())),
         }
-        let polled = self.poll_steps(cx);
-        self.place.entry.unsent_bytes.set(self.outbox.bytes());
-        polled
+        if self.place.entry.unpin.take() {
+            self.outbox.unpin();
+            for one in &mut self.running {
+                if let Started::Ready(Answer::Reply(slices, _)) = &mut one.started {
+                    slices.iter_mut().for_each(|slice| *slice = Bytes::copy_from_slice(slice));
+                }
+            }
+        }
+        self.poll_steps(cx)
     }
 
     fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
@@ -124,9 +135,10 @@ impl<S: Serve> Connection<S> {
             self.collect(cx);
             let before = self.outbox.bytes();
             let sent = self.outbox.poll_send(cx, &mut self.stream);
-            if self.outbox.bytes() < before {
-                self.touch();
-                self.stages.sent(&*self.serve, before - self.outbox.bytes());
+            let sent_bytes = before - self.outbox.bytes();
+            if sent_bytes > 0 {
+                self.touch(sent_bytes);
+                self.stages.sent(&*self.serve, sent_bytes);
             }
             match sent {
                 Poll::Ready(Ok(true)) => {
@@ -143,9 +155,10 @@ impl<S: Serve> Connection<S> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::ByPeer),
                 Poll::Pending => {}
             }
-            if !self.frames.is_empty() && self.may_start() && self.serve.admits(cx.waker()) {
+            if self.may_start_next(cx.waker()) {
                 continue;
             }
+            self.reader.poll_place(cx, &self.shared);
             if !self.may_read(cx.waker()) {
                 return Poll::Pending;
             }
@@ -161,7 +174,7 @@ impl<S: Serve> Connection<S> {
                     if !self.frames.is_empty() {
                         self.stages.read(self.serve.clock_ns());
                     }
-                    self.touch();
+                    self.touch(bytes);
                     self.place.entry.inside_frame.set(self.reader.is_inside_frame());
                 }
                 Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer),
@@ -170,11 +183,15 @@ impl<S: Serve> Connection<S> {
         }
     }
 
-    fn touch(&self) {
-        self.place.entry.active_ns.set(self.serve.mono_ns());
+    /// So many bytes moved.
+    fn touch(&self, bytes: usize) {
+        let entry = &self.place.entry;
+        entry.active_ns.set(self.serve.mono_ns());
+        entry.moved.set(entry.moved.get().saturating_add(bytes));
     }
 
     fn close_after_answers(&mut self, reason: String) {
+        self.reader.abandon();
         if self.closing.is_none() {
             self.closing = Some(Ended::Refused(reason));
         }
@@ -184,36 +201,58 @@ impl<S: Serve> Connection<S> {
         self.closing.is_none()
             && self.frames.is_empty()
             && self.may_start()
-            && (self.reader.is_inside_frame()
-                || (self.shared.budget.admits(waker) && self.serve.admits(waker)))
+            && (self.reader.has_place() || (self.shared.requests.admits(waker) && self.serve.admits(waker)))
     }
 
     fn may_start(&self) -> bool {
         self.running.len() < limits::REQUESTS_IN_FLIGHT_MAX
-            && self.outbox.bytes() < limits::RESPONSE_BYTES_QUEUED_MAX
+            && self.place.entry.answers.get() < self.answer_bytes_max
             && !self.is_held_by_bulk()
+    }
+
+    /// May the first of what was read start, and is there memory for what comes of it? If not, `waker` is called when there is.
+    fn may_start_next(&self, waker: &Waker) -> bool {
+        let Some(next) = self.frames.front() else { return false };
+        self.may_start()
+            && self.serve.admits(waker)
+            && self.shared.decoded.admits(waker)
+            && (self.extent(next) != Extent::Unbounded || self.shared.answers.admits(waker))
     }
 
     /// Would the next request be one bulky answer too many under way? Each holds memory until it is sent.
     fn is_held_by_bulk(&self) -> bool {
-        self.frames.front().is_some_and(|next| self.serve.is_bulky(self.serve.kind(&next.body)))
-            && self.running.iter().filter(|one| self.serve.is_bulky(one.begun.kind)).count()
+        self.frames.front().is_some_and(|next| self.extent(next) == Extent::Bulky)
+            && self.running.iter().filter(|one| self.serve.extent(one.begun.kind) == Extent::Bulky).count()
                 >= limits::BULKY_IN_FLIGHT_MAX
+    }
+
+    fn extent(&self, frame: &Frame) -> Extent {
+        self.serve.extent(self.serve.kind(&frame.body))
     }
 
     /// Starts what was read, in order.
     fn start(&mut self, waker: &Waker) {
-        while self.may_start() && self.serve.admits(waker) {
-            let Some(Frame { body, held }) = self.frames.pop_front() else { return };
+        while self.may_start_next(waker) {
+            let Some(Frame { body, mut held }) = self.frames.pop_front() else { return };
             let kind = self.serve.kind(&body);
             let begun = self.stages.started(&*self.serve, kind, body.len());
-            let mut started = self.serve.start(self.place.entry.peer, body);
+            let idle = self.running.is_empty() && self.outbox.is_empty();
+            let holding = if idle { Holding::Nothing } else { Holding::Answers };
+            let peer = Peer { address: self.place.entry.peer, holding };
+            let (mut started, decoded) = self.serve.start(peer, body);
+            if decoded > 0 {
+                let permit = self.shared.decoded.take(decoded.saturating_mul(limits::DECODED_COST));
+                held.decoded = Some(permit.metered(&self.place.entry.requests));
+            }
             // The head of the queue is polled right after this, with the waker that counts.
             if let Started::Running(future) = &mut started
                 && !self.running.is_empty()
                 && let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             {
                 started = Started::Ready(answer);
+            }
+            if let Started::Ready(answer) = &mut started {
+                self.account(answer);
             }
             self.running.push_back(Running { started, held, begun });
             if self.running.len() == 1 {
@@ -223,33 +262,52 @@ impl<S: Serve> Connection<S> {
         }
     }
 
+    /// From now until it is sent, an answer's memory is counted.
+    fn account(&self, answer: &mut Answer) {
+        let Answer::Reply(slices, told) = answer else { return };
+        let bytes = slices.iter().map(Bytes::len).sum::<usize>() + slices.len() * limits::PIECE_COST_BYTES;
+        let mut permit = told.held.take().unwrap_or_else(|| self.shared.answers.take(bytes));
+        permit.resize(bytes);
+        told.held = Some(permit.metered(&self.place.entry.answers));
+    }
+
     /// Moves the answers that are there, in order, to the outbox.
     fn collect(&mut self, cx: &mut Context<'_>) {
         while self.outbox.bytes() < limits::RESPONSE_BYTES_QUEUED_MAX {
             let Some(first) = self.running.front_mut() else { return };
+            let mut fresh = None;
             if let Started::Running(future) = &mut first.started {
                 match Pin::new(future).poll(cx) {
-                    Poll::Ready(answer) => first.started = Started::Ready(answer),
+                    Poll::Ready(answer) => fresh = Some(answer),
                     Poll::Pending => return,
                 }
             }
-            let Some(Running { started: Started::Ready(answer), held, begun }) = self.running.pop_front()
-            else {
-                return;
+            if let Some(answer) = &mut fresh {
+                self.account(answer);
+            }
+            let Some(Running { started, held, begun }) = self.running.pop_front() else { return };
+            let answer = match (fresh, started) {
+                (Some(answer), _) | (None, Started::Ready(answer)) => answer,
+                (None, Started::Running(_)) => return,
             };
             if let Some(whole) = held.whole {
                 self.shared.buffers.give(whole);
             }
+            self.place.entry.progress_ns.set(self.serve.mono_ns());
             match answer {
-                Answer::Reply(slices, told) => {
+                Answer::Reply(slices, mut told) => {
                     let before = self.outbox.bytes();
                     slices.into_iter().for_each(|slice| self.outbox.push(slice));
+                    if let Some(permit) = told.held.take() {
+                        self.outbox.hold(permit);
+                    }
                     self.stages.answered(&*self.serve, begun, self.outbox.bytes() - before, &told);
                 }
                 Answer::Silent => self.stages.answered(&*self.serve, begun, 0, &Told::default()),
                 Answer::Close(reason) => {
                     self.frames.clear();
                     self.running.clear();
+                    self.reader.abandon();
                     self.closing = Some(Ended::Refused(reason));
                     return;
                 }

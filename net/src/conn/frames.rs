@@ -1,10 +1,12 @@
 //! Cuts a socket's bytes into frames: 4 bytes of length, then so many bytes. Small frames are read many at a time through
-//! the core's scratch buffer; the rest of a frame that did not arrive whole is read straight into a buffer of its own.
+//! the core's scratch buffer; the rest of a frame that did not arrive whole is read straight into a buffer of its own. The memory of a
+//! large frame is taken from the core's budget before its bytes are read: until there is enough, the connection is not read.
 //! An idle connection holds no buffer. Lives on one core. Never allocates for a length beyond the limit.
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    future::Future,
     io,
     pin::Pin,
     rc::Rc,
@@ -14,39 +16,49 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_lite::io::AsyncRead;
 
-use super::{Budget, Buffers, Permit};
+use super::{Budget, Buffers, Memory, Meter, Permit, budget::Waiting};
 use crate::limits;
 
-/// What the connections of one core share for reading. Borrowed within one poll only.
+/// What the connections of one core share. `scratch` is borrowed within one poll only.
 pub struct Shared {
     pub scratch: RefCell<Box<[u8]>>,
     pub buffers: Buffers,
-    pub budget: Rc<Budget>,
+    /// Requests, from the moment a frame's length is known until its answer is made.
+    pub requests: Rc<Budget>,
+    /// What requests are decoded to, and what follows from that.
+    pub decoded: Rc<Budget>,
+    /// Answers, until their socket has taken them.
+    pub answers: Rc<Budget>,
 }
 
 impl Shared {
-    /// `request_bytes_max`: the budget of requests in flight.
-    pub fn new(request_bytes_max: usize) -> Shared {
+    pub fn new(memory: &Memory) -> Shared {
         Shared {
             scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
-            buffers: Buffers::new(request_bytes_max / 2),
-            budget: Budget::new(request_bytes_max),
+            buffers: Buffers::new(memory.kept_bytes),
+            requests: memory.requests.clone(),
+            decoded: memory.decoded.clone(),
+            answers: memory.answers.clone(),
         }
     }
 }
 
 /// One request as it came, without its length.
+#[derive(Debug)]
 pub struct Frame {
     pub body: Bytes,
-    /// Keeps the body's memory accounted for until the answer is sent.
+    /// Keeps the body's memory accounted for until the answer is made.
     pub held: Held,
 }
 
 /// What a frame holds of its core until it is answered.
+#[derive(Debug)]
 pub struct Held {
     /// The pooled buffer under the body.
     pub whole: Option<Bytes>,
     pub permit: Permit,
+    /// For what it was decoded to, once it is.
+    pub decoded: Option<Permit>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +70,32 @@ pub enum FrameError {
         limits::FRAME_BYTES_MIN
     )]
     Length { length: i32, bytes_max: usize },
+    #[error("a frame of {length} bytes; with this --memory a core has {bytes_max} for requests")]
+    Memory { length: usize, bytes_max: usize },
 }
 
 pub struct FrameReader {
     bytes_max: usize,
+    /// What its frames hold.
+    meter: Meter,
     /// The first bytes of a length that did not arrive whole.
     head: [u8; 4],
     head_bytes: usize,
-    filling: Option<Filling>,
+    part: Option<Part>,
+}
+
+/// A frame that has begun and is not whole.
+enum Part {
+    /// There is no memory for it yet.
+    Waiting(Begun, Waiting),
+    Filling(Filling),
+}
+
+/// What arrived of a frame before there was a buffer for it.
+struct Begun {
+    bytes: Bytes,
+    want: usize,
+    _permit: Permit,
 }
 
 struct Filling {
@@ -75,18 +105,62 @@ struct Filling {
     permit: Permit,
 }
 
+impl Filling {
+    fn new(want: usize, begun: &[u8], permit: Permit, shared: &Shared) -> Filling {
+        let mut buffer = if want >= limits::POOLED_BYTES_MIN {
+            shared.buffers.take(want)
+        } else {
+            BytesMut::with_capacity(want)
+        };
+        let reused = buffer.len().min(begun.len());
+        buffer[..reused].copy_from_slice(&begun[..reused]);
+        buffer.extend_from_slice(&begun[reused..]);
+        Filling { buffer, filled: begun.len(), want, permit }
+    }
+
+    /// Where the next bytes go: initialised as far as they may reach.
+    fn room(&mut self) -> &mut [u8] {
+        let end = (self.filled + limits::FILL_BYTES).min(self.want).max(self.buffer.len().min(self.want));
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        &mut self.buffer[self.filled..end]
+    }
+}
+
 impl FrameReader {
     /// `bytes_max`: the largest frame, without its length.
-    pub fn new(bytes_max: usize) -> FrameReader {
-        FrameReader { bytes_max, head: [0; 4], head_bytes: 0, filling: None }
+    pub fn new(bytes_max: usize, meter: Meter) -> FrameReader {
+        FrameReader { bytes_max, meter, head: [0; 4], head_bytes: 0, part: None }
     }
 
-    /// Has a frame begun that is not whole yet?
+    /// Has a frame begun whose bytes are awaited?
     pub fn is_inside_frame(&self) -> bool {
-        self.filling.is_some() || self.head_bytes > 0
+        matches!(self.part, Some(Part::Filling(_))) || self.head_bytes > 0
     }
 
-    /// Reads once and appends the frames that are whole now. Answers the bytes read; 0: the peer has closed its side.
+    /// Is what comes next read into memory that is taken already, or waited for?
+    pub fn has_place(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// Takes the memory of the frame that has begun, if its turn has come: others wait behind it, whether it is read now or not.
+    pub fn poll_place(&mut self, cx: &mut Context<'_>, shared: &Shared) {
+        if let Some(Part::Waiting(begun, waiting)) = &mut self.part
+            && let Poll::Ready(permit) = Pin::new(waiting).poll(cx)
+        {
+            let permit = permit.metered(&self.meter);
+            self.part = Some(Part::Filling(Filling::new(begun.want, &begun.bytes, permit, shared)));
+        }
+    }
+
+    /// Nothing more is read.
+    pub fn abandon(&mut self) {
+        self.part = None;
+    }
+
+    /// Reads once and appends the frames that are whole now. Answers the bytes read; 0: the peer has closed its side. Pending also while
+    /// there is no memory for the frame that has begun. Unless `has_place`, the budget of requests must admit something small.
     pub fn poll_fill<R: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -94,22 +168,25 @@ impl FrameReader {
         shared: &Shared,
         frames: &mut VecDeque<Frame>,
     ) -> Poll<Result<usize, FrameError>> {
-        let Some(filling) = &mut self.filling else {
+        self.poll_place(cx, shared);
+        if let Some(Part::Waiting(..)) = self.part {
+            return Poll::Pending;
+        }
+        let Some(Part::Filling(filling)) = &mut self.part else {
             let mut scratch = shared.scratch.borrow_mut();
             scratch[..self.head_bytes].copy_from_slice(&self.head[..self.head_bytes]);
             let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[self.head_bytes..]))?;
             let available = self.head_bytes + read;
             return Poll::Ready(self.cut(&scratch[..available], shared, frames).map(|()| read));
         };
-        let room = &mut filling.buffer[filling.filled..filling.want];
-        let read = ready!(Pin::new(socket).poll_read(cx, room))?;
+        let read = ready!(Pin::new(socket).poll_read(cx, filling.room()))?;
         filling.filled += read;
         if filling.filled == filling.want
-            && let Some(Filling { buffer, want, permit, .. }) = self.filling.take()
+            && let Some(Part::Filling(Filling { buffer, want, permit, .. })) = self.part.take()
         {
             let whole = buffer.freeze();
             let body = whole.slice(..want);
-            frames.push_back(Frame { body, held: Held { whole: Some(whole), permit } });
+            frames.push_back(Frame { body, held: Held { whole: Some(whole), permit, decoded: None } });
         }
         Poll::Ready(Ok(read))
     }
@@ -117,6 +194,7 @@ impl FrameReader {
     /// Cuts what arrived into frames; keeps the beginning of the last.
     fn cut(&mut self, bytes: &[u8], shared: &Shared, frames: &mut VecDeque<Frame>) -> Result<(), FrameError> {
         self.head_bytes = 0;
+        let bytes_max = shared.requests.large_max();
         // Whole frames first, up to `end`: one allocation for all of them.
         let mut end = 0;
         let mut count = 0;
@@ -129,6 +207,10 @@ impl FrameReader {
                     count += 1;
                     last_length = length;
                 }
+                Ok(length) if length > bytes_max => {
+                    refused = Some(FrameError::Memory { length, bytes_max });
+                    break;
+                }
                 Ok(length) => {
                     last_length = length;
                     break;
@@ -139,18 +221,19 @@ impl FrameReader {
                 }
             }
         }
+        let small = |bytes| shared.requests.take(bytes).metered(&self.meter);
+        let held = |bytes| Held { whole: None, permit: small(bytes), decoded: None };
         if count == 1 {
             let body = Bytes::copy_from_slice(&bytes[4..end]);
-            let permit = shared.budget.take(body.len());
-            frames.push_back(Frame { body, held: Held { whole: None, permit } });
+            let held = held(body.len());
+            frames.push_back(Frame { body, held });
         } else if count > 1 {
             let run = Bytes::copy_from_slice(&bytes[..end]);
             let mut position = 0;
             while let Some(head) = run[position..].first_chunk::<4>() {
                 let length = u32::from_be_bytes(*head) as usize;
                 let body = run.slice(position + 4..position + 4 + length);
-                let permit = shared.budget.take(length);
-                frames.push_back(Frame { body, held: Held { whole: None, permit } });
+                frames.push_back(Frame { body, held: held(length) });
                 position += 4 + length;
             }
         }
@@ -163,12 +246,19 @@ impl FrameReader {
             self.head_bytes = rest.len();
             return Ok(());
         }
-        let want = last_length;
-        let begun = &rest[4..];
-        let mut buffer =
-            if want >= limits::POOLED_BYTES_MIN { shared.buffers.take(want) } else { BytesMut::zeroed(want) };
-        buffer[..begun.len()].copy_from_slice(begun);
-        self.filling = Some(Filling { buffer, filled: begun.len(), want, permit: shared.budget.take(want) });
+        let (want, begun) = (last_length, &rest[4..]);
+        let permit = if want <= limits::SCRATCH_BYTES {
+            Some(small(want))
+        } else {
+            shared.requests.try_take(want).map(|permit| permit.metered(&self.meter))
+        };
+        self.part = Some(match permit {
+            Some(permit) => Part::Filling(Filling::new(want, begun, permit, shared)),
+            None => {
+                let begun = Begun { bytes: Bytes::copy_from_slice(begun), want, _permit: small(begun.len()) };
+                Part::Waiting(begun, shared.requests.wait(want))
+            }
+        });
         Ok(())
     }
 
@@ -210,7 +300,7 @@ mod tests {
     }
 
     fn read_all(bytes: &[u8], piece: usize, shared: &Shared) -> (Vec<Frame>, Result<(), FrameError>) {
-        let mut reader = FrameReader::new(1 << 20);
+        let mut reader = FrameReader::new(1 << 20, Meter::default());
         let mut socket = Pieces { bytes, piece };
         let mut frames = VecDeque::new();
         let mut cx = Context::from_waker(Waker::noop());
@@ -230,21 +320,21 @@ mod tests {
         let bodies: Vec<Vec<u8>> =
             sizes.iter().enumerate().map(|(index, size)| vec![index as u8; *size]).collect();
         let bytes = stream(&bodies);
-        let shared = Shared::new(1 << 30);
+        let shared = Shared::new(&Memory::of(1 << 40));
         for piece in [1, 3, 7, 4096, 65_535, 65_536, 1 << 22] {
             let (frames, end) = read_all(&bytes, piece, &shared);
             end.unwrap();
             let read: Vec<Vec<u8>> = frames.iter().map(|frame| frame.body.to_vec()).collect();
             assert!(read == bodies, "pieces of {piece}");
-            assert_eq!(shared.budget.used(), sizes.iter().sum::<usize>());
+            assert_eq!(shared.requests.used(), sizes.iter().sum::<usize>());
             drop(frames);
-            assert_eq!(shared.budget.used(), 0);
+            assert_eq!(shared.requests.used(), 0);
         }
     }
 
     #[test]
     fn a_length_out_of_bounds_ends_the_connection_after_the_frames_before_it() {
-        let shared = Shared::new(1 << 30);
+        let shared = Shared::new(&Memory::of(1 << 40));
         for length in [-1, i32::MIN, 0, 7, (1 << 20) + 1, i32::MAX] {
             let mut bytes = stream(&[vec![1; 8], vec![2; 9]]);
             bytes.extend(length.to_be_bytes());
@@ -252,5 +342,40 @@ mod tests {
             assert_eq!(frames.len(), 2);
             assert!(matches!(end, Err(FrameError::Length { length: refused, .. }) if refused == length));
         }
+    }
+
+    fn fill(reader: &mut FrameReader, bytes: &[u8], shared: &Shared) -> Poll<Result<usize, FrameError>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut frames = VecDeque::new();
+        reader.poll_fill(&mut cx, &mut Pieces { bytes, piece: usize::MAX }, shared, &mut frames)
+    }
+
+    #[test]
+    fn a_large_frame_is_not_read_before_there_is_memory_for_it() {
+        let shared = Shared::new(&Memory::of(128 << 20));
+        let large = shared.requests.large_max() * 2 / 3;
+        let head = (large as u32).to_be_bytes();
+        let mut readers = [1, 2].map(|_| FrameReader::new(1 << 30, Meter::default()));
+        for reader in &mut readers {
+            assert!(matches!(fill(reader, &head, &shared), Poll::Ready(Ok(4))));
+        }
+        let [first, second] = &mut readers;
+        assert!(matches!(fill(first, &[7; 1000], &shared), Poll::Ready(Ok(1000))));
+        assert!(fill(second, &[7; 1000], &shared).is_pending());
+        assert!(first.is_inside_frame() && !second.is_inside_frame(), "the second waits for this side");
+        assert!(shared.requests.used() < shared.requests.large_max());
+        first.part = None;
+        assert!(matches!(fill(second, &[7; 1000], &shared), Poll::Ready(Ok(1000))));
+    }
+
+    #[test]
+    fn a_frame_that_never_fits_the_memory_is_refused() {
+        let shared = Shared::new(&Memory::of(128 << 20));
+        let length = shared.requests.large_max() + 1;
+        let mut reader = FrameReader::new(1 << 30, Meter::default());
+        let filled = fill(&mut reader, &(length as u32).to_be_bytes(), &shared);
+        assert!(
+            matches!(filled, Poll::Ready(Err(FrameError::Memory { length: refused, .. })) if refused == length)
+        );
     }
 }

@@ -6,15 +6,17 @@ mod buffers;
 mod complaints;
 mod connection;
 mod frames;
+mod memory;
 mod outbox;
 mod registry;
 mod stages;
 
-pub use budget::{Budget, Permit};
+pub use budget::{Budget, Meter, Permit};
 pub use buffers::Buffers;
 pub use complaints::Complaints;
 pub use connection::{Connection, Ended};
 pub use frames::{Frame, FrameError, FrameReader, Held, Shared};
+pub use memory::Memory;
 pub use outbox::Outbox;
 pub use registry::{Entry, Registry, Wish};
 pub use stages::{Kind, Passed, Stages};
@@ -42,6 +44,8 @@ pub struct Told {
     pub errors: Errors,
     /// How long it waited for something that the peer wants to wait for, as a long poll does.
     pub waited_ns: u64,
+    /// The memory of the answer, where it was taken beforehand.
+    pub held: Option<Permit>,
 }
 
 impl Answer {
@@ -52,6 +56,39 @@ impl Answer {
         }
         self
     }
+
+    /// Its memory is taken already.
+    pub fn holding(mut self, permit: Permit) -> Answer {
+        if let Answer::Reply(_, told) = &mut self {
+            told.held = Some(permit);
+        }
+        self
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub holding: Holding,
+}
+
+/// Has the connection answers that are not sent, or not made?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    Nothing,
+    Answers,
+}
+
+/// How large an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// About as its request.
+    Bounded,
+    /// Much larger.
+    Unbounded,
+    /// Much larger, and it takes its memory before it is made.
+    Bulky,
 }
 
 /// A request that has been started.
@@ -63,9 +100,9 @@ pub enum Started {
 
 /// Answers requests. One per core, shared by its connections.
 pub trait Serve {
-    /// Starts one request. Whatever must happen in request order (appending records) happens here or in the first poll of the
-    /// future, which comes before the next request is started.
-    fn start(self: &Rc<Self>, peer: SocketAddr, request: Bytes) -> Started;
+    /// Starts one request; answers also what its arrays occupy. Whatever must happen in request order (appending records) happens here or
+    /// in the first poll of the future, which comes before the next request is started.
+    fn start(self: &Rc<Self>, peer: Peer, request: Bytes) -> (Started, usize);
 
     /// A connection is over.
     fn ended(&self, _peer: SocketAddr) {}
@@ -82,8 +119,8 @@ pub trait Serve {
     /// What kind of request this is, for the figures.
     fn kind(&self, request: &Bytes) -> Kind;
 
-    /// May its answer be much larger than the request?
-    fn is_bulky(&self, kind: Kind) -> bool;
+    /// What its answer may come to.
+    fn extent(&self, kind: Kind) -> Extent;
 
     /// A request has passed a stage.
     fn passed(&self, kind: Kind, passed: Passed<'_>);

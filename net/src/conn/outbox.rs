@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_lite::io::AsyncWrite;
 use nix::sys::socket::{MsgFlags, sendmsg};
 
+use super::Permit;
 use crate::limits;
 
 #[derive(Default)]
@@ -21,6 +22,12 @@ pub struct Outbox {
     /// Small slices after the last of `slices`, copied together.
     small: BytesMut,
     bytes: usize,
+    /// Slices at the front that are copies of their own.
+    own: usize,
+    /// Bytes ever sent.
+    sent: u64,
+    /// The memory of answers not wholly sent, and where each ends in the stream.
+    held: VecDeque<(u64, Permit)>,
 }
 
 impl Outbox {
@@ -41,6 +48,23 @@ impl Outbox {
         }
         self.seal();
         self.slices.push_back(slice);
+    }
+
+    /// What was pushed since the last call is accounted for by `permit`, until it is sent.
+    pub fn hold(&mut self, permit: Permit) {
+        if self.bytes > 0 {
+            self.held.push_back((self.sent + self.bytes as u64, permit));
+        }
+    }
+
+    /// Copies what waits, as far as it is not yet: a slice keeps the whole buffer that it was cut from in memory, and a peer that does not
+    /// read would keep it for as long as he likes.
+    pub fn unpin(&mut self) {
+        self.seal();
+        for slice in self.slices.iter_mut().skip(self.own) {
+            *slice = Bytes::copy_from_slice(slice);
+        }
+        self.own = self.slices.len();
     }
 
     fn seal(&mut self) {
@@ -99,6 +123,10 @@ impl Outbox {
 
     fn consume(&mut self, mut sent: usize) {
         self.bytes -= sent;
+        self.sent += sent as u64;
+        while self.held.front().is_some_and(|(end, _)| *end <= self.sent) {
+            self.held.pop_front();
+        }
         while let Some(front) = self.slices.front_mut() {
             if sent < front.len() {
                 // Not advance(): the slice keeps its memory either way.
@@ -107,6 +135,7 @@ impl Outbox {
             }
             sent -= front.len();
             self.slices.pop_front();
+            self.own = self.own.saturating_sub(1);
         }
     }
 }
@@ -170,5 +199,40 @@ mod tests {
         }
         assert!(received == expected);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_waits_can_let_go_of_the_buffer_that_it_was_cut_from() {
+        let buffer = Bytes::from(vec![7; 100_000]);
+        let mut outbox = Outbox::default();
+        outbox.push(buffer.slice(10..10_010));
+        outbox.consume(5_000);
+        assert!(!buffer.is_unique());
+        outbox.unpin();
+        assert!(buffer.is_unique());
+        assert_eq!((outbox.bytes(), outbox.slices[0].len()), (5_000, 5_000));
+        let address = outbox.slices[0].as_ptr();
+        outbox.unpin();
+        assert_eq!(outbox.slices[0].as_ptr(), address, "once is enough");
+    }
+
+    #[test]
+    fn an_answer_holds_its_memory_until_its_last_byte_is_sent() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut socket = Nonblocking(ours);
+        let budget = crate::conn::Budget::new(1000, 100);
+        let mut outbox = Outbox::default();
+        for size in [300, 200] {
+            outbox.push(vec![7; size].into());
+            outbox.hold(budget.take(size));
+        }
+        outbox.seal();
+        outbox.consume(299);
+        assert_eq!(budget.used(), 500);
+        outbox.consume(1);
+        assert_eq!(budget.used(), 200);
+        let sent = outbox.poll_send(&mut Context::from_waker(Waker::noop()), &mut socket);
+        assert!(matches!(sent, Poll::Ready(Ok(true))));
+        assert_eq!(budget.used(), 0);
     }
 }

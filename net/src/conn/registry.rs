@@ -10,6 +10,7 @@ use std::{
 
 use slab::Slab;
 
+use super::{Budget, Meter};
 use crate::limits;
 
 /// What the core wants of a connection.
@@ -29,8 +30,15 @@ pub struct Entry {
     pub active_ns: Cell<u64>,
     /// Set while a frame has begun that is not whole: then a stall counts as one sooner.
     pub inside_frame: Cell<bool>,
-    /// Bytes of answers that its socket does not take.
-    pub unsent_bytes: Cell<usize>,
+    /// What its requests hold, and what its answers hold until its socket has taken them.
+    pub requests: Meter,
+    pub answers: Meter,
+    /// Bytes that moved since the last sweep.
+    pub moved: Cell<usize>,
+    /// Its answers wait for long already: they shall not hold buffers that they are small parts of.
+    pub unpin: Cell<bool>,
+    /// When it last held nothing, had an answer made, or moved bytes at a rate that is worth its memory.
+    pub progress_ns: Cell<u64>,
     wish: Cell<Wish>,
     waker: RefCell<Option<Waker>>,
 }
@@ -49,8 +57,16 @@ impl Entry {
         }
     }
 
+    fn stands_still(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.progress_ns.get()) / 1_000_000 >= limits::HOLDER_STALL_MS
+    }
+
     fn want(&self, wish: Wish) {
         self.wish.set(wish);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
@@ -77,7 +93,11 @@ impl Registry {
             peer,
             active_ns: Cell::new(now_ns),
             inside_frame: Cell::new(false),
-            unsent_bytes: Cell::new(0),
+            requests: Meter::default(),
+            answers: Meter::default(),
+            moved: Cell::new(0),
+            unpin: Cell::new(false),
+            progress_ns: Cell::new(now_ns),
             wish: Cell::new(self.wish.get().unwrap_or(Wish::Serve)),
             waker: RefCell::new(None),
         });
@@ -101,9 +121,18 @@ impl Registry {
         }
     }
 
-    /// Ends connections without activity for `idle_ms`, or stalled in the middle of a frame.
+    /// Ends connections without activity for `idle_ms`, or stalled in the middle of a frame. To be called every `SWEEP_MS`: it also sees
+    /// who makes progress.
     pub fn sweep(&self, now_ns: u64, idle_ms: u64) {
         for (_, entry) in self.entries.borrow().iter() {
+            let moved = entry.moved.take();
+            if moved >= limits::HOLDER_PACE_BYTES || entry.requests.get() + entry.answers.get() == 0 {
+                entry.progress_ns.set(now_ns);
+            }
+            if moved == 0 && entry.answers.get() > 0 {
+                entry.unpin.set(true);
+                entry.wake();
+            }
             let quiet_ms = now_ns.saturating_sub(entry.active_ns.get()) / 1_000_000;
             if entry.inside_frame.get() && quiet_ms > limits::FRAME_STALL_MS {
                 entry.want(Wish::End("a request stopped halfway"));
@@ -113,31 +142,30 @@ impl Registry {
         }
     }
 
-    /// Bytes of answers that sockets do not take, of all connections.
-    pub fn unsent_bytes(&self) -> usize {
-        self.entries.borrow().iter().map(|(_, entry)| entry.unsent_bytes.get()).sum()
+    /// Where somebody waits for the memory of answers, or of requests, ends those that hold some and have stood still for a while, the
+    /// largest first, until half of it is free. Who only pauses keeps his connection while there is room.
+    pub fn relieve(&self, now_ns: u64, answers: &Budget, requests: &Budget) {
+        let unread = "does not read its answers, and their memory is wanted";
+        let unfinished = "its requests do not get on, and their memory is wanted";
+        self.free(now_ns, answers, |entry| entry.answers.get(), unread);
+        self.free(now_ns, requests, |entry| entry.requests.get(), unfinished);
     }
 
-    /// Where connections together hold more than `bytes_max` of answers that are not read, ends those that have not read for a
-    /// while, the largest first, until the rest fits. A reader that only pauses keeps its connection while there is room.
-    pub fn relieve(&self, now_ns: u64, bytes_max: usize) {
-        let mut held = self.unsent_bytes();
-        if held <= bytes_max {
+    fn free(&self, now_ns: u64, budget: &Budget, held: impl Fn(&Entry) -> usize, reason: &'static str) {
+        if !budget.is_wanted() {
             return;
         }
         let entries = self.entries.borrow();
-        let stalled = |entry: &Entry| {
-            let quiet_ms = now_ns.saturating_sub(entry.active_ns.get()) / 1_000_000;
-            entry.unsent_bytes.get() > 0 && quiet_ms >= limits::READER_STALL_MS
-        };
-        let mut readers: Vec<_> = entries.iter().map(|(_, entry)| entry).filter(|one| stalled(one)).collect();
-        readers.sort_by_key(|entry| std::cmp::Reverse(entry.unsent_bytes.get()));
-        for reader in readers {
-            if held <= bytes_max {
+        let stalled = |entry: &&Rc<Entry>| held(entry) > 0 && entry.stands_still(now_ns);
+        let mut holders: Vec<_> = entries.iter().map(|(_, entry)| entry).filter(stalled).collect();
+        holders.sort_by_key(|entry| std::cmp::Reverse(held(entry)));
+        let mut used = budget.used();
+        for holder in holders {
+            if used <= budget.bytes_max() / 2 {
                 return;
             }
-            held -= reader.unsent_bytes.get();
-            reader.want(Wish::End("does not read its answers, and their memory is wanted"));
+            used = used.saturating_sub(held(holder));
+            holder.want(Wish::End(reason));
         }
     }
 
@@ -184,20 +212,44 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_read_is_ended_when_the_memory_is_wanted_the_largest_first() {
+    fn who_holds_memory_and_stands_still_is_ended_when_it_is_wanted_the_largest_first() {
         let registry = Rc::new(Registry::default());
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let second = 1_000_000_000;
-        let [small, large, reading] = [(10, 0), (50, 0), (90, 20)].map(|(unsent, active)| {
-            let place = registry.enter(peer, active * second);
-            place.entry.unsent_bytes.set(unsent);
-            place
+        let (answers, requests) = (Budget::new(100, 0), Budget::new(100, 0));
+        let [small, large, reading] = [20, 35, 45].map(|unsent| {
+            let place = registry.enter(peer, 0);
+            let permit = answers.try_take(unsent).unwrap().metered(&place.entry.answers);
+            (place, permit)
         });
-        registry.relieve(20 * second, 150);
-        assert_eq!(large.entry.wish(), Wish::Serve, "there is room");
-        registry.relieve(20 * second, 100);
-        assert!(matches!(large.entry.wish(), Wish::End(_)));
-        assert_eq!((small.entry.wish(), reading.entry.wish()), (Wish::Serve, Wish::Serve));
+        let sweep = |second: u64| {
+            reading.0.entry.moved.set(limits::HOLDER_PACE_BYTES);
+            small.0.entry.moved.set(10);
+            registry.sweep(second * 1_000_000_000, u64::MAX / 2);
+            registry.relieve(second * 1_000_000_000, &answers, &requests);
+        };
+        (1..20).for_each(sweep);
+        assert_eq!(large.0.entry.wish(), Wish::Serve, "nobody wants it");
+        let _waiting = answers.wait(50);
+        sweep(20);
+        assert!(matches!(large.0.entry.wish(), Wish::End(_)));
+        assert!(matches!(small.0.entry.wish(), Wish::End(_)), "a few bytes a second are no progress");
+        assert_eq!(reading.0.entry.wish(), Wish::Serve);
+    }
+
+    #[test]
+    fn who_begins_to_hold_memory_after_long_silence_has_his_time() {
+        let registry = Rc::new(Registry::default());
+        let place = registry.enter(SocketAddr::from(([127, 0, 0, 1], 1)), 0);
+        let (answers, requests) = (Budget::new(100, 0), Budget::new(100, 0));
+        let second = 1_000_000_000;
+        registry.sweep(100 * second, u64::MAX / 2);
+        let _permit = requests.try_take(100).unwrap().metered(&place.entry.requests);
+        let _waiting = requests.wait(100);
+        registry.sweep(101 * second, u64::MAX / 2);
+        registry.relieve(101 * second, &answers, &requests);
+        assert_eq!(place.entry.wish(), Wish::Serve);
+        registry.relieve(106 * second, &answers, &requests);
+        assert!(matches!(place.entry.wish(), Wish::End(_)));
     }
 
     #[test]

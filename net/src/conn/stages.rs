@@ -87,7 +87,6 @@ impl Stages {
 mod tests {
     use std::{
         cell::{Cell, RefCell},
-        net::SocketAddr,
         rc::Rc,
         task::Waker,
     };
@@ -95,7 +94,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::conn::Started;
+    use crate::conn::{Extent, Peer, Started};
 
     #[derive(Default)]
     struct Clock {
@@ -104,7 +103,7 @@ mod tests {
     }
 
     impl Serve for Clock {
-        fn start(self: &Rc<Self>, _: SocketAddr, _: Bytes) -> Started {
+        fn start(self: &Rc<Self>, _: Peer, _: Bytes) -> (Started, usize) {
             unreachable!("nothing is started here")
         }
 
@@ -124,8 +123,8 @@ mod tests {
             Kind(0)
         }
 
-        fn is_bulky(&self, _: Kind) -> bool {
-            false
+        fn extent(&self, _: Kind) -> Extent {
+            Extent::Bounded
         }
 
         fn passed(&self, kind: Kind, passed: Passed<'_>) {

@@ -1,6 +1,6 @@
 //! What one core counts about one listener's connections. Lives on one core.
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, cell::Cell, rc::Rc};
 
 use engine::{
     metrics::{Figures, Label},
@@ -8,7 +8,10 @@ use engine::{
 };
 
 use super::Server;
-use crate::conn::Ended;
+use crate::{
+    conn::{Ended, Shared},
+    node::Node,
+};
 
 engine::metrics! {
     CONNECTIONS: "corelog_connections" Gauge One Core
@@ -89,14 +92,21 @@ impl Server {
             out.number(&HELD, vec![listener(), ("limit", limit.into())], count.get());
         }
         out.number(&ACCEPT_FAILURES, vec![listener()], measures.accept_failures.get());
-        let budget = &self.shared.budget;
-        out.number(&MEMORY, vec![("use", "requests".into())], budget.used() as u64);
-        out.number(&MEMORY_LIMIT, vec![("use", "requests".into())], budget.limit() as u64);
-        out.number(&MEMORY, vec![("use", "unsent".into())], self.registry.unsent_bytes() as u64);
-        out.number(&MEMORY_LIMIT, vec![("use", "unsent".into())], self.unsent_bytes_max() as u64);
-        let (held, limit) = self.shared.buffers.held_bytes();
-        out.number(&MEMORY, vec![("use", "receive_buffers".into())], held as u64);
-        out.number(&MEMORY_LIMIT, vec![("use", "receive_buffers".into())], limit as u64);
         self.api.measure(out);
     }
+}
+
+/// Has the node's figures tell what the core's connections hold, over all its listeners.
+pub fn observe_memory(node: &Node, shared: Rc<Shared>) {
+    node.observe(Box::new(move |figures| {
+        for (of, budget) in
+            [("requests", &shared.requests), ("decoded", &shared.decoded), ("unsent", &shared.answers)]
+        {
+            figures.number(&MEMORY, vec![("use", of.into())], budget.used() as u64);
+            figures.number(&MEMORY_LIMIT, vec![("use", of.into())], budget.bytes_max() as u64);
+        }
+        let (held, limit) = shared.buffers.held_bytes();
+        figures.number(&MEMORY, vec![("use", "receive_buffers".into())], held as u64);
+        figures.number(&MEMORY_LIMIT, vec![("use", "receive_buffers".into())], limit as u64);
+    }));
 }

@@ -6,6 +6,7 @@ pub mod measure;
 mod seat;
 
 pub use listener::{bind, is_taken};
+pub use measure::observe_memory;
 
 use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
@@ -31,8 +32,6 @@ pub struct ServerConfig {
     pub request_bytes_max: usize,
     /// `connections.max.idle.ms`; none: never.
     pub idle_ms_max: Option<u64>,
-    /// This core's part of `--memory`.
-    pub memory_bytes: u64,
 }
 
 /// One core's server; `accept` and `sweep` run until they are dropped, then `drain` ends the connections.
@@ -46,15 +45,14 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(api: Rc<Api>, config: ServerConfig) -> Rc<Server> {
+    /// `shared`: the core's, for all its listeners.
+    pub fn new(api: Rc<Api>, config: ServerConfig, shared: Rc<Shared>) -> Rc<Server> {
         let node = api.node().clone();
-        let part =
-            usize::try_from(config.memory_bytes).unwrap_or(usize::MAX) / limits::REQUEST_MEMORY_DIVISOR;
         let server = Rc::new(Server {
             api,
             config,
             registry: Rc::default(),
-            shared: Rc::new(Shared::new(part.max(limits::REQUEST_MEMORY_MIN))),
+            shared,
             complaints: Rc::default(),
             measures: Measures::default(),
         });
@@ -135,7 +133,7 @@ impl Server {
             Timer::new(Duration::from_millis(limits::SWEEP_MS)).await;
             let now_ns = self.api.look_at_clock();
             self.registry.sweep(now_ns, self.config.idle_ms_max.unwrap_or(u64::MAX));
-            self.registry.relieve(now_ns, self.unsent_bytes_max());
+            self.registry.relieve(now_ns, &self.shared.answers, &self.shared.requests);
         }
     }
 
@@ -156,11 +154,6 @@ impl Server {
             self.registry.want(Wish::End("the broker stops"));
             self.vacated().await;
         }
-    }
-
-    fn unsent_bytes_max(&self) -> usize {
-        let memory = usize::try_from(self.config.memory_bytes).unwrap_or(usize::MAX);
-        (memory / limits::UNSENT_MEMORY_DIVISOR).max(limits::RESPONSE_BYTES_QUEUED_MAX)
     }
 
     async fn vacated(&self) {

@@ -10,12 +10,25 @@ pub struct Reader {
     position: usize,
     /// Reads stop here: the frame's end, or inside a tagged field the field's end.
     end: usize,
+    /// What the arrays may occupy, and what is left of it.
+    bytes_max: usize,
     budget_bytes: usize,
 }
 
 impl Reader {
     pub fn new(frame: Bytes) -> Reader {
-        Reader { position: 0, end: frame.len(), frame, budget_bytes: limits::DECODED_BYTES_MAX }
+        Reader::bounded(frame, limits::DECODED_BYTES_MAX)
+    }
+
+    /// What is decoded may occupy `bytes_max`.
+    pub fn bounded(frame: Bytes, bytes_max: usize) -> Reader {
+        let bytes_max = bytes_max.min(limits::DECODED_BYTES_MAX);
+        Reader { position: 0, end: frame.len(), frame, bytes_max, budget_bytes: bytes_max }
+    }
+
+    /// What the arrays that were decoded occupy.
+    pub fn decoded_bytes(&self) -> usize {
+        self.bytes_max - self.budget_bytes
     }
 
     pub fn remaining(&self) -> usize {
@@ -114,7 +127,7 @@ impl Reader {
         let wanted = count.saturating_mul(memory_bytes);
         match self.budget_bytes.checked_sub(wanted) {
             Some(left) => self.budget_bytes = left,
-            None => return Err(WireError::BudgetExceeded(limits::DECODED_BYTES_MAX)),
+            None => return Err(WireError::BudgetExceeded(self.bytes_max)),
         }
         Ok(())
     }
@@ -194,6 +207,15 @@ mod tests {
         assert!(matches!(frame.admit(6, 2, 8), Err(WireError::CountBeyondFrame { .. })));
         assert!(matches!(frame.admit(5, 2, usize::MAX / 2), Err(WireError::BudgetExceeded(_))));
         assert_eq!(frame.admit(5, 2, 8), Ok(()));
+    }
+
+    #[test]
+    fn what_is_decoded_is_counted_and_bounded() {
+        let mut frame = Reader::bounded(Bytes::from_static(&[0; 100]), 100);
+        frame.admit(10, 1, 8).unwrap();
+        assert_eq!(frame.decoded_bytes(), 80);
+        assert_eq!(frame.admit(3, 1, 8), Err(WireError::BudgetExceeded(100)));
+        assert_eq!(frame.admit(2, 1, 8), Ok(()));
     }
 
     #[test]
