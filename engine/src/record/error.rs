@@ -45,7 +45,8 @@ impl RecordError {
             // The CRC says that these are the producer's bytes: sending them again would not help, so no retriable code.
             RecordError::Invalid(_) | RecordError::Decompression(_) => ErrorCode::InvalidRecord,
             RecordError::Rejected(faults) => faults.code(),
-            RecordError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
+            // What Apache Kafka answers, which has no class for such a number: UNSUPPORTED_COMPRESSION_TYPE is for codecs that it knows.
+            RecordError::UnknownCodec(_) => ErrorCode::UnknownServerError,
         }
     }
 }

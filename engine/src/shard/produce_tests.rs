@@ -82,7 +82,7 @@ fn each_refusal_of_a_batch_has_kafkas_code() {
         ("a gap at the end", header(|h| h.last_offset_delta = 5), ErrorCode::InvalidRecord),
         ("control records", header(|h| h.attributes.0 |= 0x20), ErrorCode::InvalidRecord),
         ("no sequence", altered(&good, producer(7)), ErrorCode::InvalidRecord),
-        ("an unknown codec", header(|h| h.attributes.0 |= 5), ErrorCode::UnsupportedCompressionType),
+        ("an unknown codec", header(|h| h.attributes.0 |= 5), ErrorCode::UnknownServerError),
         ("a payload that is none", junk, ErrorCode::InvalidRecord),
         ("the future", records(Codec::None, &[(NOW + 3_600_001, None, b"v")]), ErrorCode::InvalidTimestamp),
         ("too large", records(Codec::None, &[(NOW, None, &[b'v'; 2000])]), ErrorCode::MessageTooLarge),
