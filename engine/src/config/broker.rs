@@ -213,6 +213,13 @@ impl BrokerConfig {
                     .to_owned();
             return refuse("group.consumer.heartbeat.interval.ms", message);
         }
+        if self.connections_per_ip_max == 0 && self.connections_per_ip_overrides.is_empty() {
+            let message =
+                "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides \
+                           property is set."
+                    .to_owned();
+            return refuse("max.connections.per.ip", message);
+        }
         if self.topic.message_bytes_max > self.request_bytes_max {
             let message =
                 "message.max.bytes is above socket.request.max.bytes: such a batch could never arrive"
@@ -429,10 +436,12 @@ mod tests {
             "group.min.session.timeout.ms=1800001",
             "socket.request.max.bytes=1000",
             "max.connections.per.ip.overrides=localhost",
+            "max.connections.per.ip=0",
             "log.cleaner.min.compaction.lag.ms=5\nlog.cleaner.max.compaction.lag.ms=4",
         ] {
             assert!(resolve(text).is_err(), "{text}");
         }
+        resolve("max.connections.per.ip=0\nmax.connections.per.ip.overrides=10.0.0.1:5").unwrap();
         assert_eq!(resolve("broker.id=7").unwrap().node_id, NodeId(7));
     }
 }
