@@ -48,7 +48,7 @@ crate::metrics! {
     DISK_FAILURES: "corelog_disk_failures_total" Counter One Core
         "Operations on files that failed, by purpose.";
     MEMORY: "corelog_memory_bytes" Gauge One Core
-        "Memory in use, by use: cache (unflushed included), unflushed, staged, requests, receive_buffers, unsent.";
+        "Memory in use, by use: cache (unflushed included), unflushed, staged, requests, decoded, receive_buffers, unsent.";
     MEMORY_LIMIT: "corelog_memory_limit_bytes" Gauge One Core
         "What each use of memory is bound to.";
     QUEUES: "corelog_queue_length" Gauge One Core
