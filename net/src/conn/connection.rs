@@ -2,7 +2,7 @@
 //! no borrow across a wait; its panic ends it alone.
 //!
 //! A request's future is polled once when it is started, so what it asks of other cores is under way, and then again
-//! when the answers before it are there. The connection stops reading while it has too much in flight.
+//! when the answers before it are there; a Fetch only then. The connection stops reading while it has too much in flight.
 
 use std::{
     collections::VecDeque,
@@ -244,9 +244,11 @@ impl<S: Serve> Connection<S> {
                 let permit = self.shared.decoded.take(decoded.saturating_mul(limits::DECODED_COST));
                 held.decoded = Some(permit.metered(&self.place.entry.requests));
             }
-            // The head of the queue is polled right after this, with the waker that counts.
+            // The head of the queue is polled right after this, with the waker that counts. A bulky one begins only there: it may wait for
+            // memory, and whoever waits in that queue must be woken when his turn comes.
             if let Started::Running(future) = &mut started
                 && !self.running.is_empty()
+                && self.serve.extent(kind) != Extent::Bulky
                 && let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             {
                 started = Started::Ready(answer);
