@@ -90,7 +90,12 @@ impl Budget {
 
     /// May something small be taken? If not, `waker` is called when it may.
     pub fn admits(&self, waker: &Waker) -> bool {
-        if self.has_spare() {
+        self.admits_below(usize::MAX, waker)
+    }
+
+    /// As `admits`, for those that leave what lies above `bytes` to others.
+    pub fn admits_below(&self, bytes: usize, waker: &Waker) -> bool {
+        if self.has_spare() && self.used() < bytes {
             return true;
         }
         let mut gate = self.gate.borrow_mut();
@@ -322,6 +327,16 @@ mod tests {
         let _large = poll(&mut large).unwrap();
         let _small = budget.take(9);
         assert!(budget.admits(Waker::noop()), "the large one leaves it its part");
+    }
+
+    #[test]
+    fn who_leaves_a_part_to_others_waits_sooner() {
+        let budget = Budget::new(0, 100);
+        let held = budget.take(50);
+        assert!(!budget.admits_below(50, Waker::noop()) && budget.admits(Waker::noop()));
+        assert!(!budget.is_wanted(), "there is room");
+        drop(held);
+        assert!(budget.admits_below(50, Waker::noop()));
     }
 
     #[test]

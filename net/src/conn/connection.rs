@@ -213,10 +213,14 @@ impl<S: Serve> Connection<S> {
     /// May the first of what was read start, and is there memory for what comes of it? If not, `waker` is called when there is.
     fn may_start_next(&self, waker: &Waker) -> bool {
         let Some(next) = self.frames.front() else { return false };
+        let (decoded, answers) = (&self.shared.decoded, &self.shared.answers);
+        let extent = self.extent(next);
+        // Fetches may wait for minutes: half of what requests are decoded to is never theirs.
+        let decoded_max = if extent == Extent::Bulky { decoded.bytes_max() / 2 } else { usize::MAX };
         self.may_start()
             && self.serve.admits(waker)
-            && self.shared.decoded.admits(waker)
-            && (self.extent(next) != Extent::Unbounded || self.shared.answers.admits(waker))
+            && decoded.admits_below(decoded_max, waker)
+            && (extent != Extent::Unbounded || answers.admits(waker))
     }
 
     /// Would the next request be one bulky answer too many under way? Each holds memory until it is sent.
