@@ -29,8 +29,8 @@ pub const READ_RETRIES_MAX: u8 = 8;
 /// Open descriptors kept by one core; files with an Op in flight come on top.
 pub const OPEN_FILES_DEFAULT: usize = 2048;
 
-/// `Fill` writes zeros in pieces of this size.
-pub const FILL_PIECE_BYTES: usize = 1 << 20;
+/// `Fill` writes zeros in pieces of this size; each thread that fills has one.
+pub const FILL_PIECE_BYTES: usize = 256 << 10;
 
 /// Threads that perform a batch of blocking Ops at start and stop: enough to overlap cold metadata reads.
 pub const PERFORM_THREADS: usize = 8;
@@ -50,5 +50,5 @@ const _: () = {
 /// Aligned memory of these sizes is kept when it is freed: smaller is cheap to allocate, larger is rare.
 pub const POOLED_BYTES_MIN: usize = 64 << 10;
 pub const POOLED_BYTES_MAX: usize = 2 << 20;
-/// What one thread keeps of it.
-pub const POOL_BYTES_MAX: usize = 16 << 20;
+/// What one thread keeps of it, beside `--memory`: what a turn gives back, the next ones take.
+pub const POOL_BYTES_MAX: usize = 4 << 20;

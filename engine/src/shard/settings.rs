@@ -75,7 +75,7 @@ impl Budget {
             extent_bytes: extent,
             extents: extents.max(limits::EXTENTS_MIN),
             staged_bytes: (memory_bytes / 16).max(limits::GROUP_BYTES_MAX as u64),
-            groups_bytes: memory_bytes / 8,
+            groups_bytes: memory_bytes / 16,
         }
     }
 }
