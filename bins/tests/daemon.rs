@@ -6,14 +6,17 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use broker::{PATIENCE, receive, send, start, try_start};
 use net::wire::{
     create_topics::{CreatableTopic, CreateTopicsRequest},
     describe_cluster::{DescribeClusterRequest, DescribeClusterResponse},
+    describe_groups::DescribeGroupsRequest,
     fetch::{FetchPartition, FetchRequest, FetchTopic},
+    find_coordinator::FindCoordinatorRequest,
+    join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse},
     metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse},
 };
 use nix::sys::signal::Signal;
@@ -78,6 +81,34 @@ fn a_stop_does_not_wait_longer_for_a_request_than_its_bound_and_a_second_signal_
         assert_eq!(broker.wait().code(), Some(code));
         assert!(began.elapsed() < PATIENCE / 2, "{signals:?}");
     }
+}
+
+/// A member waits for others to join: a minute, if the broker let it. It is sent to look for another coordinator instead.
+#[test]
+fn a_stop_answers_a_member_that_waits_for_a_rebalance_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = start(directory.path(), &["-o", "group.initial.rebalance.delay.ms=60000"]);
+    let find = FindCoordinatorRequest { key: "g".into(), ..Default::default() };
+    while broker.ask(&find, 2).error_code != 0 {}
+    let protocol = JoinGroupRequestProtocol { name: "range".into(), metadata: (&b"m"[..]).into() };
+    let join = JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol],
+        ..Default::default()
+    };
+    let mut stream = broker.connect();
+    send(&mut stream, &join, 3, 1);
+    let describe = DescribeGroupsRequest { groups: vec!["g".into()], ..Default::default() };
+    while &*broker.ask(&describe, 4).groups[0].group_state != "PreparingRebalance" {}
+    let began = Instant::now();
+    broker.signal(Signal::SIGTERM);
+    let joined: JoinGroupResponse = receive(&mut stream, 3, 1);
+    assert_eq!(joined.error_code, 16);
+    assert_eq!(broker.wait().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_millis(net::limits::DRAIN_MS), "{:?}", began.elapsed());
 }
 
 #[test]

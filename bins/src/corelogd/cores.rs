@@ -341,6 +341,7 @@ async fn end(
     for task in tasks {
         task.cancel().await;
     }
+    node.resign_groups();
     for server in servers {
         server.drain().await;
     }

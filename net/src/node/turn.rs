@@ -120,6 +120,13 @@ impl Node {
         .await
     }
 
+    /// Answers those who wait for a rebalance of their group: the broker is about to stop.
+    pub fn resign_groups(&self) {
+        let _guard = AbortOnPanic;
+        self.shard.borrow_mut().resign_groups(self.clock.now());
+        self.alarm.ring();
+    }
+
     /// Stops the shard cleanly; `run` ends when that is done. Nobody calls any more.
     pub fn stop(&self) {
         self.stopping.set(true);

@@ -50,7 +50,7 @@ impl Coordinator {
 impl Shard {
     /// Follows the image: partitions come and go.
     pub(super) fn find_homes(&mut self, now: Now) {
-        if self.coordinator.seen == Some(self.image.offset()) {
+        if self.coordinator.has_resigned || self.coordinator.seen == Some(self.image.offset()) {
             return;
         }
         self.coordinator.seen = Some(self.image.offset());
@@ -76,6 +76,19 @@ impl Shard {
             self.coordinator.homes.entry(partition).or_insert(home);
         }
         self.coordinator.topic = topic.map(|topic| (topic.id, topic.partitions.len() as i32));
+    }
+
+    /// The broker stops. Whoever waits for a rebalance is told to look for another coordinator, rather than kept until the broker
+    /// is gone; what is on its way into the log is still answered when it is there.
+    pub fn resign_groups(&mut self, now: Now) {
+        self.coordinator.has_resigned = true;
+        let homes: Vec<PartitionIndex> = self.coordinator.homes.keys().copied().collect();
+        for partition in homes {
+            self.coordinator.homes.remove(&partition);
+            let effects = self.coordinator.groups.unload(now, partition, ErrorCode::NotCoordinator);
+            self.carry_out(now, effects);
+        }
+        self.wake = true;
     }
 
     /// What memory says of these groups is not what the log says: the log counts.

@@ -61,6 +61,8 @@ pub struct Coordinator {
     parked: BTreeMap<u64, Parked>,
     /// When offsets are looked through for old ones.
     next_walk: Option<Deadline>,
+    /// The broker stops: it coordinates nothing any more.
+    has_resigned: bool,
 }
 
 impl Coordinator {
@@ -76,6 +78,7 @@ impl Coordinator {
             next_parked: 0,
             parked: BTreeMap::new(),
             next_walk: None,
+            has_resigned: false,
         }
     }
 
