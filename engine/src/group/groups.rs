@@ -1,6 +1,6 @@
 //! All groups of one core: finds the group of a request, keeps the order of time and the count of memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::classic::Turn;
@@ -45,7 +45,8 @@ impl Group {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Group>() + MAP_ENTRY_BYTES + self.kind.bytes() + self.offsets.bytes()
+        // An entry of its own, and one of its partition's.
+        size_of::<Group>() + 2 * MAP_ENTRY_BYTES + self.kind.bytes() + self.offsets.bytes()
     }
 }
 
@@ -54,6 +55,8 @@ pub struct Groups {
     pub(super) config: GroupConfig,
     pub(super) topics: Arc<dyn Topics>,
     pub(super) groups: BTreeMap<GroupId, Group>,
+    /// Which groups a partition keeps: partitions come and go one at a time, each with a fiftieth of all groups.
+    residents: BTreeMap<PartitionIndex, BTreeSet<GroupId>>,
     timers: Timers,
     pub(super) walks: Walks,
     pub(super) resolutions: Resolutions,
@@ -66,6 +69,7 @@ impl Groups {
             config,
             topics: Arc::new(NoTopics),
             groups: BTreeMap::new(),
+            residents: BTreeMap::new(),
             timers: Timers::default(),
             walks: Walks::default(),
             resolutions: Resolutions::default(),
@@ -97,6 +101,12 @@ impl Groups {
     /// In the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&GroupId, &Group)> {
         self.groups.iter()
+    }
+
+    /// Those of one partition, in the order of their ids.
+    pub fn of_partition(&self, partition: PartitionIndex) -> impl Iterator<Item = (&GroupId, &Group)> {
+        let residents = self.residents.get(&partition).into_iter().flatten();
+        residents.filter_map(|id| self.groups.get_key_value(id))
     }
 
     pub(super) fn room(&self) -> Room {
@@ -165,12 +175,20 @@ impl Groups {
     pub(super) fn forget(&mut self, id: &str) {
         if let Some((key, group)) = self.groups.remove_entry(id) {
             self.bytes -= group.bytes() + key.len();
+            if let Some(residents) = self.residents.get_mut(&group.partition) {
+                residents.remove(&key);
+                if residents.is_empty() {
+                    self.residents.remove(&group.partition);
+                }
+            }
         }
     }
 
     pub(super) fn create(&mut self, id: &str, group: Group) {
         self.bytes += group.bytes() + id.len();
-        self.groups.insert(id.into(), group);
+        let id = GroupId::from(id);
+        self.residents.entry(group.partition).or_default().insert(id.clone());
+        self.groups.insert(id, group);
     }
 
     /// The group, if there is one and it is coordinated here.

@@ -192,7 +192,7 @@ impl Groups {
     /// A partition has been replayed: its groups are at work.
     pub fn loaded(&mut self, now: Now, partition: PartitionIndex) -> Effects {
         let mut effects = Effects::default();
-        for id in self.of_partition(partition) {
+        for id in self.ids_of_partition(partition) {
             let topics = self.topics.clone();
             self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
                 Kind::Classic(group) => group.loaded(turn),
@@ -210,15 +210,14 @@ impl Groups {
     /// A partition is not this core's any more, or must be replayed: its groups are forgotten, whoever waits is told.
     pub fn unload(&mut self, now: Now, partition: PartitionIndex, error: ErrorCode) -> Effects {
         let mut effects = Effects::default();
-        for id in self.of_partition(partition) {
+        for id in self.ids_of_partition(partition) {
             self.with_group(now, &id, &mut effects, |group, turn| group.kind.abandon(turn, error));
             self.forget(&id);
         }
         effects
     }
 
-    fn of_partition(&self, partition: PartitionIndex) -> Vec<GroupId> {
-        let here = self.groups.iter().filter(|(_, group)| group.partition == partition);
-        here.map(|(id, _)| id.clone()).collect()
+    fn ids_of_partition(&self, partition: PartitionIndex) -> Vec<GroupId> {
+        self.of_partition(partition).map(|(id, _)| id.clone()).collect()
     }
 }

@@ -4,8 +4,32 @@ use super::super::config::GroupConfig;
 use super::super::groups::partition_of;
 use super::super::request::*;
 use super::{Bench, PARTITION, join};
-use crate::base::{PartitionIndex, TopicId};
+use crate::base::{CoreId, PartitionIndex, TopicId};
 use crate::error::ErrorCode;
+
+#[test]
+fn a_partition_that_goes_takes_its_groups_along_and_no_others() {
+    let mut bench = Bench::kafka();
+    let elsewhere = PartitionIndex(PARTITION.0 + 1);
+    let home = |group: &str| Ok(if group.starts_with("far") { elsewhere } else { PARTITION });
+    for (number, group) in ["a", "far-b", "c", "far-d"].into_iter().enumerate() {
+        let caller = Caller { core: CoreId(0), number: 100 + number as u64 };
+        let request = Request::Join(join(group, "", &["range"]));
+        let effects = bench.groups.handle(bench.now, caller, request, &home);
+        bench.carry_out(effects);
+    }
+    let of = |bench: &Bench, partition| -> Vec<String> {
+        bench.groups.of_partition(partition).map(|(id, _)| id.to_string()).collect()
+    };
+    assert_eq!(of(&bench, PARTITION), ["a", "c"]);
+    let effects = bench.groups.unload(bench.now, PARTITION, ErrorCode::NotCoordinator);
+    bench.carry_out(effects);
+    assert!(of(&bench, PARTITION).is_empty());
+    assert_eq!(of(&bench, elsewhere), ["far-b", "far-d"]);
+    let effects = bench.groups.unload(bench.now, elsewhere, ErrorCode::NotCoordinator);
+    bench.carry_out(effects);
+    assert_eq!((bench.groups.len(), bench.groups.bytes()), (0, 0));
+}
 
 #[test]
 fn a_group_is_kept_where_kafka_keeps_it() {

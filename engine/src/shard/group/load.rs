@@ -131,7 +131,7 @@ impl Shard {
     /// A stop may have come between a topic's end and that of its offsets.
     fn forget_unknown_topics(&mut self, partition: PartitionIndex) {
         let mut gone: BTreeSet<(String, TopicId)> = BTreeSet::new();
-        for (_, group) in self.coordinator.groups.iter().filter(|(_, group)| group.partition == partition) {
+        for (_, group) in self.coordinator.groups.of_partition(partition) {
             for (name, partitions) in group.offsets.topics() {
                 let ids = partitions.values().map(|committed| committed.topic).filter(|id| !id.is_zero());
                 let unknown = ids.filter(|id| self.image.topic_by_id(*id).is_none());
