@@ -23,7 +23,7 @@ HERE = ROOT / "scripts" / "kafka-tools"
 LIBS = ROOT / ".cache" / "kafka-4.3.0" / "libs"
 START_SECONDS_MAX = 60
 SCRIPT_SECONDS_MAX = 300
-DONE_MIN = 200
+DONE_MIN = 150
 
 # Served by Apache Kafka 4.3 and not here: transactions, security, quotas, share and streams groups, telemetry, and what moves
 # replicas or tends a quorum come with later milestones. What is served by now may stand here.
@@ -162,7 +162,7 @@ def normal(command, lines, broker, work):
     text = "\n".join(lines)
     # Addresses, paths, ids, sizes, and when a tool logged its error.
     text = re.sub(r"(?m)^(\[?)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ", r"\1TIME ", text)
-    text = text.replace(broker.address, "ADDRESS").replace(str(broker.port), "PORT").replace(str(work), "WORK")
+    text = re.sub(rf"(?<!\d){broker.port}(?!\d)", "PORT", text.replace(broker.address, "ADDRESS")).replace(str(work), "WORK")
     text = text.replace(broker.controller, "CONTROLLER").replace(str(broker.data), "DATA")
     text = re.sub(r"TopicId: \S+", "TopicId: ID", text)
     text = re.sub(r'"size":\d+', '"size":SIZE', text)
