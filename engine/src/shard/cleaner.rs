@@ -362,6 +362,7 @@ fn step(job: &mut Job, partition: &Partition, budget: &mut usize) -> Step {
                 }
             }
         },
+        Phase::Copy { output, .. } if output.is_waiting() => Step::Push(output.take_waiting()),
         Phase::Copy { source, left, output, .. } => match source.next() {
             Found::Read(op) => Step::Push(vec![op]),
             Found::Damaged(reason) => Step::Failed(reason),
@@ -370,7 +371,10 @@ fn step(job: &mut Job, partition: &Partition, budget: &mut usize) -> Step {
                     *source = Source::new(&partition.directory, segment);
                     Step::More
                 }
-                None => finish_copy(job),
+                None => match output.room() {
+                    Some(allocate) => Step::Push(vec![allocate]),
+                    None => finish_copy(job),
+                },
             },
             Found::Batch(bytes) => match keep(&bytes, &job.map, &job.rules, partition) {
                 Err(error) => Step::Failed(error.to_string()),

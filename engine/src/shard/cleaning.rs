@@ -85,6 +85,10 @@ pub struct Output {
     interval: u32,
     /// Where `buffer` goes.
     position: u64,
+    /// Bytes of the log file that are allocated.
+    allocated: u64,
+    /// Writes that wait until there is room for them.
+    waiting: Vec<Op>,
     buffer: AlignedBuf,
     index: Vec<u8>,
     time: Vec<u8>,
@@ -94,8 +98,9 @@ impl Output {
     /// Begins empty files for a segment at `base` of at most about `bytes`.
     pub fn begin(directory: &Arc<str>, base: Offset, bytes: u64, interval: u32) -> (Output, Vec<Op>) {
         let [log, index, time] = names::segment_files(directory, base).map(|file| names::cleaned(&file));
+        let allocated = bytes.next_multiple_of(BLOCK_BYTES as u64);
         let ops = vec![
-            Op::Create { file: log, allocate: bytes.next_multiple_of(BLOCK_BYTES as u64) },
+            Op::Create { file: log, allocate: allocated },
             Op::Create { file: index, allocate: 0 },
             Op::Create { file: time, allocate: 0 },
         ];
@@ -104,6 +109,8 @@ impl Output {
             segment: Segment::empty(base),
             interval,
             position: 0,
+            allocated,
+            waiting: Vec::new(),
             buffer: AlignedBuf::with_capacity(0),
             index: Vec::new(),
             time: Vec::new(),
@@ -111,7 +118,7 @@ impl Output {
         (output, ops)
     }
 
-    /// Adds a whole batch; answers the writes that are full with it.
+    /// Adds a whole batch; answers the writes that are full with it, or what makes room for them: then they wait.
     pub fn push(&mut self, mut bytes: &[u8]) -> Vec<Op> {
         let mut ops = Vec::new();
         let Ok(header) = BatchHeader::parse(bytes) else { return ops };
@@ -131,7 +138,37 @@ impl Output {
                 ops.push(self.write_buffer());
             }
         }
-        ops
+        match self.room_up_to(self.position) {
+            Some(allocate) => {
+                self.waiting = ops;
+                vec![allocate]
+            }
+            None => ops,
+        }
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What waited for room.
+    pub fn take_waiting(&mut self) -> Vec<Op> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// What makes room for the rest, if there is none.
+    pub fn room(&mut self) -> Option<Op> {
+        self.room_up_to(self.position + self.buffer.len().next_multiple_of(BLOCK_BYTES) as u64)
+    }
+
+    /// A batch that is rewritten may be larger than it was.
+    fn room_up_to(&mut self, end: u64) -> Option<Op> {
+        if end <= self.allocated {
+            return None;
+        }
+        self.allocated = end;
+        let file = names::cleaned(&names::log(&self.directory, self.segment.base));
+        Some(Op::Allocate { file, size: end })
     }
 
     /// The last writes; the segment as it is then, none if nothing stayed.
@@ -177,5 +214,36 @@ impl Output {
             sync: Sync::Later,
             class: Class::Background,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::Timestamp,
+        record::{BatchBuilder, Codec, RecordData},
+    };
+
+    /// A delete horizon makes the times in a batch longer: the output outgrew what was allocated for it.
+    #[test]
+    fn what_is_larger_than_its_sources_gets_room_before_it_is_written() {
+        let value = vec![7; CLEAN_IO_BYTES + 5000];
+        let mut builder = BatchBuilder::new(Codec::None, 4 << 20);
+        let timestamp = Timestamp(1);
+        let data = RecordData { timestamp, value: Some(&value), ..RecordData::default() };
+        assert!(builder.push(data));
+        let batch = builder.build().expect("a batch");
+        let (mut output, _) = Output::begin(&"t-0".into(), Offset(0), 4096, 4096);
+        let size = |ops: &[Op]| match ops {
+            [Op::Allocate { size, .. }] => *size,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(size(&output.push(&batch)), CLEAN_IO_BYTES as u64);
+        assert!(matches!(&output.take_waiting()[..], [Op::Write { position: 0, .. }]));
+        let whole = batch.len().next_multiple_of(BLOCK_BYTES) as u64;
+        assert_eq!(output.room().as_slice().len(), 1);
+        assert_eq!(output.allocated, whole);
+        assert_eq!(output.room().as_slice().len(), 0, "once is enough");
     }
 }
