@@ -4,7 +4,7 @@ use engine::{
     base::{CoreId, TopicId},
     config::Durability,
     controller::{DoomedTopic, GrownTopic, Instruction, Mode, NewTopic},
-    shard::command::Command,
+    shard::{command::Command, group::OFFSETS_TOPIC},
 };
 
 use super::{
@@ -19,6 +19,9 @@ const NAMES: [&str; 6] = ["a", "b-1", "c", "d.x", "e_2", "f-0"];
 
 impl World {
     pub fn administer(&mut self, number: usize) {
+        if self.plan.members > 0 && self.model.groups.topic.is_none() {
+            return self.create_offsets_topic(number);
+        }
         let live = self.model.live_topics();
         let free = self.model.free_names(&NAMES);
         if live.len() < self.plan.topics && !free.is_empty() {
@@ -94,6 +97,31 @@ impl World {
         let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
         self.ask(number, CoreId(0), Asked::Create(id), Command::Control(create));
     }
+    /// As the broker makes it for the first who asks for a coordinator, but smaller.
+    fn create_offsets_topic(&mut self, number: usize) {
+        let Some(cleaning) = self.plan.cleaning else { return };
+        let id = TopicId([0x6f; 16]);
+        let partitions = self.random.i32(1..=3);
+        let compaction = Compaction { delete_retention_ms: [0, 3, 86_400_000][self.random.usize(0..3)] };
+        let (durability, forgets) = (Durability::Sync, Forgets::Nothing);
+        self.model.want_topic(id, OFFSETS_TOPIC, partitions, durability, forgets, Some(compaction));
+        (self.model.groups.topic, self.model.groups.partitions) = (Some(id), partitions);
+        let set = |key: &str, value: String| (key.to_owned(), Some(value));
+        let mut configs = self.compacting(compaction, forgets);
+        configs.push(set("segment.bytes", (2 * cleaning.segment_bytes).to_string()));
+        configs.push(set("index.interval.bytes", self.plan.index_interval_bytes.to_string()));
+        let topic = NewTopic {
+            name: OFFSETS_TOPIC.to_owned(),
+            id,
+            partitions,
+            replication_factor: 1,
+            assignments: Vec::new(),
+            configs,
+        };
+        let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
+        self.ask(number, CoreId(0), Asked::Create(id), Command::Control(create));
+    }
+
     /// Whether and how a new topic is compacted.
     fn compaction(&mut self) -> Option<Compaction> {
         self.plan.cleaning?;

@@ -96,6 +96,7 @@ impl World {
                 self.say(|| format!("refused: {}", refusal.message));
                 Ok(())
             }
+            (Asked::Group { life, wish }, Reply::Group(reply)) => self.told(client, life, wish, reply),
             (asked, reply) => Promise::Answers.broken(format!("{asked:?} is answered with {reply:?}")),
         }
     }

@@ -13,7 +13,8 @@
 //!
 //! And of deletion: `deletion-leaves-files`; of a start: `whole-tail-cut`, `start-raises-no-epoch`; of order: `batch-left-out-of-a-fetch`,
 //! `bus-reorders-messages`; of compaction: `cleaner-drops-latest`, `cleaner-overlooks-a-batch`, `cleaner-changes-a-record`,
-//! `tombstone-dropped-early`, `swap-forgets-sync`; of answers: `answer-dropped`, `answer-given-twice`; of panics: `panic-in-a-turn`.
+//! `tombstone-dropped-early`, `swap-forgets-sync`; of groups: `part-given-twice`, `offsets-of-yesterday`, `generation-goes-back`,
+//! `fenced-commit-taken`, `group-records-overlooked`; of answers: `answer-dropped`, `answer-given-twice`; of panics: `panic-in-a-turn`.
 
 use std::collections::BTreeSet;
 
@@ -90,6 +91,11 @@ canaries! {
     CleanerAheadOfTheCheckpoint "cleaner-ahead-of-the-checkpoint" breaks ActiveUntouched,
     TombstoneDroppedEarly "tombstone-dropped-early" breaks TombstonesStay,
     SwapForgetsSync "swap-forgets-sync" breaks SwapsWhole,
+    PartGivenTwice "part-given-twice" breaks OneOwner,
+    OffsetsOfYesterday "offsets-of-yesterday" breaks CommitsKept,
+    GenerationGoesBack "generation-goes-back" breaks GenerationsRise,
+    FencedCommitTaken "fenced-commit-taken" breaks FencedRefused,
+    GroupRecordsOverlooked "group-records-overlooked" breaks GroupsReplayed,
     WholeTailCut "whole-tail-cut" breaks RecoveredEqualsLive,
     StartRaisesNoEpoch "start-raises-no-epoch" breaks MetadataKept,
     BatchLeftOutOfAFetch "batch-left-out-of-a-fetch" breaks OffsetsDense,
@@ -116,6 +122,13 @@ impl Canary {
         };
         let promises =
             [LatestKept, DeletedStaysDeleted, RecordsUntouched, ActiveUntouched, TombstonesStay, SwapsWhole];
+        promises.contains(&self.promise())
+    }
+
+    /// Only where there are groups it breaks anything.
+    pub fn is_of_groups(self) -> bool {
+        use Promise::{CommitsKept, FencedRefused, GenerationsRise, GroupsReplayed, OneOwner};
+        let promises = [OneOwner, CommitsKept, GenerationsRise, FencedRefused, GroupsReplayed];
         promises.contains(&self.promise())
     }
 
@@ -227,7 +240,7 @@ impl Mutator {
     }
 
     /// What the client hears: the reply, once.
-    pub fn replies(&self, reply: Reply, random: &mut Rng) -> Vec<Reply> {
+    pub fn replies(&mut self, reply: Reply, random: &mut Rng) -> Vec<Reply> {
         let strikes = self.canary.is_some() && random.u8(0..20) == 0;
         match (self.canary, reply) {
             (Some(Canary::AnswerDropped), _) if strikes => Vec::new(),
@@ -238,6 +251,7 @@ impl Mutator {
                 }
                 vec![Reply::Fetched(answers)]
             }
+            (Some(canary), Reply::Group(reply)) => vec![Reply::Group(self.deceit.of_groups(canary, reply))],
             (_, reply) => vec![reply],
         }
     }
@@ -247,6 +261,11 @@ impl Mutator {
         let hidden = self.hidden.remove(&(core, id));
         match done {
             Done::Failed(IoFailure { errno: libc::EIO, .. }) if hidden => Done::Completed,
+            Done::Read(bytes)
+                if self.deceit.loads(core, id) && self.canary == Some(Canary::GroupRecordsOverlooked) =>
+            {
+                Done::Read(deceit::hidden(&bytes))
+            }
             Done::Read(bytes) if self.deceit.learns(core, id) => match self.canary {
                 Some(Canary::CleanerDropsLatest) => Done::Read(deceit::further(&bytes)),
                 Some(Canary::CleanerOverlooksABatch) => Done::Read(deceit::hidden(&bytes)),

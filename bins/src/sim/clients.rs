@@ -18,6 +18,7 @@ use engine::{
 
 use super::{
     compacted::Keyed,
+    members::Wish,
     model::{Fate, Sent, SentNumber, TopicModel},
     plan::{MICROSECOND, MILLISECOND, Plan},
     world::{Event, World},
@@ -31,6 +32,8 @@ enum Kind {
     Producer,
     Consumer,
     Administrator,
+    /// Of a group (`members`).
+    Member,
 }
 
 #[derive(Debug)]
@@ -85,6 +88,11 @@ pub enum Asked {
         durable: Offset,
     },
     Watch,
+    /// By a member in this of its lives.
+    Group {
+        life: u64,
+        wish: Wish,
+    },
     Create(TopicId),
     Delete(TopicId),
     Grow(TopicId),
@@ -105,7 +113,8 @@ impl Clients {
     pub fn new(plan: &Plan) -> Clients {
         let kinds = std::iter::once(Kind::Administrator)
             .chain(std::iter::repeat_n(Kind::Producer, plan.producers))
-            .chain(std::iter::repeat_n(Kind::Consumer, plan.consumers));
+            .chain(std::iter::repeat_n(Kind::Consumer, plan.consumers))
+            .chain(std::iter::repeat_n(Kind::Member, plan.members));
         let client = |(number, kind)| Client {
             kind,
             core: CoreId(0),
@@ -184,10 +193,15 @@ impl World {
                 Kind::Producer => self.produce(number),
                 Kind::Consumer => self.consume(number),
                 Kind::Administrator if under_way == 0 => self.administer(number),
-                Kind::Administrator => {}
+                Kind::Member if under_way == 0 => self.act(number),
+                Kind::Administrator | Kind::Member => {}
             }
         }
-        let pause = if kind == Kind::Administrator { 3 * MILLISECOND } else { 200 * MICROSECOND };
+        let pause = match kind {
+            Kind::Administrator => 3 * MILLISECOND,
+            Kind::Member => MILLISECOND,
+            Kind::Producer | Kind::Consumer => 200 * MICROSECOND,
+        };
         let after = self.random.u64(10 * MICROSECOND..pause);
         self.schedule(after, Event::Client(number));
     }

@@ -1,15 +1,21 @@
-//! Deceit of the cleaner, for canaries: which of its Ops belong to which step, and batches that say what is not true. Never part of an
+//! Deceit of the cleaner and of members, for canaries: which of its Ops belong to which step, and batches that say what is not true. Never part of an
 //! honest run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use engine::{
+    base::{PartitionIndex, TopicId},
+    error::ErrorCode,
+    group::request::{OffsetsFound, Reply},
     io::buffer::AlignedBuf,
     log::names,
     op::{Class, Op, OpId},
     record::{Attributes, BatchHeader, HEADER_BYTES, headers},
+    shard::group::OFFSETS_TOPIC,
 };
+
+use super::canary::Canary;
 
 /// Where the cleaner of each core is, as its Ops show.
 #[derive(Debug, Default)]
@@ -18,6 +24,12 @@ pub struct Deceit {
     copying: BTreeSet<u16>,
     /// Reads that learn keys.
     learning: BTreeSet<(u16, OpId)>,
+    /// Reads that load groups.
+    loading: BTreeSet<(u16, OpId)>,
+    /// Told before.
+    part: Bytes,
+    assignment: Vec<(TopicId, Vec<PartitionIndex>)>,
+    offsets: BTreeMap<String, OffsetsFound>,
 }
 
 impl Deceit {
@@ -33,6 +45,9 @@ impl Deceit {
             Op::Read { class: Class::Background, .. } if sealed && !self.copying.contains(&core) => {
                 self.learning.insert((core, id));
             }
+            Op::Read { class: Class::Bulk, file, .. } if file.as_str().starts_with(OFFSETS_TOPIC) => {
+                self.loading.insert((core, id));
+            }
             _ => {}
         }
     }
@@ -43,6 +58,54 @@ impl Deceit {
 
     pub fn learns(&mut self, core: u16, id: OpId) -> bool {
         self.learning.remove(&(core, id))
+    }
+}
+
+impl Deceit {
+    pub fn loads(&mut self, core: u16, id: OpId) -> bool {
+        self.loading.remove(&(core, id))
+    }
+
+    /// What a member hears instead.
+    pub fn of_groups(&mut self, canary: Canary, reply: Reply) -> Reply {
+        match (canary, reply) {
+            (Canary::PartGivenTwice, Reply::Synced(mut synced)) if !synced.assignment.is_empty() => {
+                if self.part.is_empty() {
+                    self.part = synced.assignment.clone();
+                }
+                synced.assignment = self.part.clone();
+                Reply::Synced(synced)
+            }
+            (Canary::PartGivenTwice, Reply::ConsumerHeartbeat(Ok(mut told))) => {
+                if let Some(assignment) = told.assignment.as_mut().filter(|parts| !parts.is_empty()) {
+                    if self.assignment.is_empty() {
+                        self.assignment.clone_from(assignment);
+                    }
+                    assignment.clone_from(&self.assignment);
+                }
+                Reply::ConsumerHeartbeat(Ok(told))
+            }
+            // Others must have been given their parts before.
+            (Canary::GenerationGoesBack, Reply::Joined(mut joined))
+                if joined.error == ErrorCode::None && joined.generation % 4 == 3 =>
+            {
+                joined.generation -= 2;
+                Reply::Joined(joined)
+            }
+            (Canary::FencedCommitTaken, Reply::Committed(mut topics)) => {
+                let codes = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+                codes.for_each(|(_, code)| *code = ErrorCode::None);
+                Reply::Committed(topics)
+            }
+            (Canary::OffsetsOfYesterday, Reply::OffsetsFetched(found)) => {
+                let first = |one: OffsetsFound| match one.topics.is_empty() {
+                    true => one,
+                    false => self.offsets.entry(one.group.clone()).or_insert(one).clone(),
+                };
+                Reply::OffsetsFetched(found.into_iter().map(first).collect())
+            }
+            (_, reply) => reply,
+        }
     }
 }
 

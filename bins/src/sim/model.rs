@@ -14,7 +14,10 @@ use engine::{
     record::BatchHeader,
 };
 
-use super::compacted::{Compacted, Compaction, Keyed};
+use super::{
+    compacted::{Compacted, Compaction, Keyed},
+    coordinated::Coordinated,
+};
 
 /// A batch that a client sent, by its number.
 pub type SentNumber = usize;
@@ -128,6 +131,7 @@ pub struct Model {
     pub topics: BTreeMap<TopicId, TopicModel>,
     pub partitions: BTreeMap<TopicPartition, PartitionModel>,
     pub sent: Vec<Sent>,
+    pub groups: Coordinated,
     by_content: BTreeMap<(u32, usize), SentNumber>,
 }
 
@@ -248,6 +252,10 @@ impl Model {
             if let Some(compacted) = &mut partition.compacted {
                 compacted.restarted(log.next());
             }
+            if self.groups.is_its_topic(id) {
+                let batches = partition.batches.values().map(|placed| &placed.bytes);
+                self.groups.recovered(id, log.next(), batches);
+            }
         }
         self.checkpointed(id, log, now);
     }
@@ -272,9 +280,10 @@ impl Model {
         names.iter().copied().filter(|name| !taken.contains(name)).collect()
     }
 
+    /// Clients' topics.
     pub fn live_topics(&self) -> Vec<TopicId> {
         let live = self.topics.iter().filter(|(_, topic)| topic.existence == Existence::Live);
-        live.map(|(id, _)| *id).collect()
+        live.map(|(id, _)| *id).filter(|id| Some(*id) != self.groups.topic).collect()
     }
 }
 

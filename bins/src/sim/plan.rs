@@ -13,13 +13,14 @@ use engine::{
 };
 use fastrand::Rng;
 
-use super::{canary::Canary, checkers::recovered::Stop};
+use super::{canary::Canary, checkers::recovered::Stop, coordinated::SESSION_MS};
 
 pub const MICROSECOND: u64 = 1_000;
 pub const MILLISECOND: u64 = 1_000_000;
 pub const CORES_MAX: u16 = 3;
 /// Any number does; with this one the seeds that failed once, in the tests, live as they did then.
 const CLEANING_SALT: u64 = 0xc1ea;
+const GROUPS_SALT: u64 = 0x6709;
 
 /// Which Ops fail in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,10 @@ pub struct Plan {
     pub rotten: bool,
     /// Some topics are compacted.
     pub cleaning: Option<Cleaning>,
+    /// Members of groups.
+    pub members: usize,
+    join_delay_ms: u64,
+    assignment_interval_ms: u64,
 }
 
 /// A world with compacted topics.
@@ -79,14 +84,17 @@ impl Cleaning {
         // A canary sings in the world that it is made for.
         let there = random.u8(0..3) == 0;
         let there = canary.map_or(there, Canary::is_of_compaction);
-        let cleaning = Cleaning {
+        there.then(|| Cleaning::some(&mut random))
+    }
+
+    fn some(random: &mut Rng) -> Cleaning {
+        Cleaning {
             keys: [3, 8, 25][random.usize(0..3)],
             segment_bytes: [2 << 10, 3 << 10, 6 << 10][random.usize(0..3)],
             backoff_ms: [0, 1, 5][random.usize(0..3)],
             dedupe_bytes: [900, 1 << 20, 1 << 20][random.usize(0..3)],
             bytes_per_second: [1 << 21, 1 << 24, 1 << 30][random.usize(0..3)],
-        };
-        there.then_some(cleaning)
+        }
     }
 
     fn options(&self) -> Overrides {
@@ -119,6 +127,9 @@ impl Plan {
             faulty: random.u8(0..4) == 0,
             rotten: random.u8(0..16) == 0,
             cleaning: None,
+            members: 0,
+            join_delay_ms: 0,
+            assignment_interval_ms: 0,
         }
     }
 
@@ -131,6 +142,37 @@ impl Plan {
         self.checkpoint_interval_ms = self.checkpoint_interval_ms.min(5);
         self.round_ns_max *= 2;
         self.slowness = self.slowness.min(3);
+    }
+
+    /// Some worlds have groups, whose log is compacted: by a generator of its own too.
+    pub fn coordinates(&mut self, seed: u64, canary: Option<Canary>) {
+        let mut random = Rng::with_seed(seed ^ GROUPS_SALT);
+        let there = random.u8(0..3) == 0;
+        if canary.map_or(there, Canary::is_of_groups) {
+            self.members = random.usize(3..=8);
+            self.join_delay_ms = random.u64(0..3);
+            self.assignment_interval_ms = random.u64(0..3);
+            let cleaning = self.cleaning.unwrap_or_else(|| Cleaning::some(&mut random));
+            self.cleans(cleaning);
+            self.producers = 1;
+        }
+    }
+
+    fn options(&self) -> Overrides {
+        let mut options = self.cleaning.map_or_else(Overrides::new, |cleaning| cleaning.options());
+        if self.members > 0 {
+            let groups = [
+                ("group.initial.rebalance.delay.ms", self.join_delay_ms),
+                ("group.min.session.timeout.ms", 1),
+                ("group.consumer.min.session.timeout.ms", 1),
+                ("group.consumer.session.timeout.ms", SESSION_MS),
+                ("group.consumer.min.heartbeat.interval.ms", 1),
+                ("group.consumer.heartbeat.interval.ms", 1),
+                ("group.consumer.assignment.interval.ms", self.assignment_interval_ms),
+            ];
+            options.extend(groups.map(|(name, value)| (name.to_owned(), value.to_string())));
+        }
+        options
     }
 
     fn pacing(random: &mut Rng) -> Pacing {
@@ -158,7 +200,7 @@ impl Plan {
     pub fn boot_config(&self, now: Now, random: &mut Rng) -> BootConfig {
         let options = BrokerOptions {
             node: NodeId(1),
-            overrides: self.cleaning.map_or_else(Overrides::new, |cleaning| cleaning.options()),
+            overrides: self.options(),
             partitions_default: 1,
             replication_factor_default: 1,
             connections_max: 100,

@@ -238,6 +238,7 @@ fn stop_cleanly(world: &mut World, interruptible: bool) -> Result<Stop, Violatio
             format!("these calls are never answered: {:?}", world.clients.calls)
         })?;
     }
+    world.compare_groups()?;
     let now = world.now();
     let cores = world.process.as_ref().map_or(0, |process| process.shards.len());
     for core in 0..cores {

@@ -20,6 +20,7 @@ use super::{
     clients::Clients,
     disk::{Disk, Ticket, described},
     journal::{Group, GroupsInFlight, Held, Journals},
+    members::Members,
     model::{Model, Placed},
     plan::{Cleaning, Fault, MICROSECOND, Plan},
 };
@@ -72,6 +73,7 @@ pub struct World {
     pub disk: Disk,
     pub model: Model,
     pub clients: Clients,
+    pub members: Members,
     pub mutator: Mutator,
     pub process: Option<Process>,
     pub clock: u64,
@@ -102,11 +104,13 @@ impl World {
         if let Some(cleaning) = Cleaning::draw(seed, canary) {
             plan.cleans(cleaning);
         }
+        plan.coordinates(seed, canary);
         plan.rotten |= canary == Some(Canary::DamageCutSilently);
         let mut disk = Disk::default();
         disk.damage.shorn = plan.shorn || canary.is_some_and(Canary::needs_shorn_sectors);
         World {
             clients: Clients::new(&plan),
+            members: Members::new(1 + plan.producers + plan.consumers, plan.members),
             mutator: Mutator::new(canary),
             disk,
             model: Model::default(),
@@ -306,6 +310,9 @@ impl World {
         for (call, reply) in replies {
             self.reply(call, reply)?;
         }
+        if !self.clients.resting && self.events_handled.is_multiple_of(32) {
+            self.compare_groups()?;
+        }
         if wants_turn {
             self.wake(core);
         } else if let Some(deadline) = deadline {
@@ -408,7 +415,11 @@ impl World {
                 continue;
             }
             offsets::continues(&self.model, id, frame.base, frame.next, payload)?;
-            let sent = stale::known(&self.model, id, frame.base, payload)?;
+            let sent = if self.model.groups.is_its_topic(id) {
+                self.coordinator_wrote(id, frame.base, payload)?
+            } else {
+                stale::known(&self.model, id, frame.base, payload)?
+            };
             offsets::in_order(&self.model, id, sent)?;
             if let Some(partition) = self.model.partitions.get_mut(&id) {
                 let placed = Placed { next: frame.next, bytes: payload.clone(), sent };

@@ -327,6 +327,11 @@ impl Shard {
         self.coordinator.groups()
     }
 
+    /// Whether what the groups' logs say is what `groups` says, for observers.
+    pub fn groups_are_at_rest(&self) -> bool {
+        self.coordinator.is_at_rest(self.image.offset())
+    }
+
     fn fail(&mut self, sentence: String) {
         tracing::error!(core = self.config.core.0, "{sentence}");
         self.failure.get_or_insert(sentence);

@@ -215,8 +215,10 @@ fn one(
     for gone in had.into_iter().filter(|offset| !version.offsets.contains(offset)) {
         let keyed = sent.keys[(gone.0 - base.0) as usize];
         let offsets = keys.get(&keyed.key).map_or(&[][..], Vec::as_slice);
+        let expired = keyed.tombstone && old_horizon.is_some_and(|horizon| compacted.run >= horizon);
         match offsets.get(offsets.partition_point(|offset| *offset <= gone)).copied() {
             Some(newer) if newer < bound => {}
+            Some(_) if expired => {}
             Some(newer) => {
                 return Promise::ActiveUntouched.broken(format!(
                     "{id:?}: the record of key {} at {gone} is gone for one at {newer}; what is sealed ends at {bound}",
@@ -224,7 +226,6 @@ fn one(
                 ));
             }
             None if keyed.tombstone => {
-                let expired = old_horizon.is_some_and(|horizon| compacted.run >= horizon);
                 Promise::TombstonesStay.holds(expired, || {
                     format!(
                         "{id:?}: the tombstone of key {} at {gone} is gone; it had to stay until {old_horizon:?}, and the run began at {}",

@@ -5,6 +5,7 @@ pub mod acknowledged;
 pub mod compaction;
 pub mod durable;
 pub mod failure;
+pub mod groups;
 pub mod metadata;
 pub mod offsets;
 pub mod recovered;
@@ -45,6 +46,11 @@ promises! {
     ActiveUntouched: "compaction keeps to segments that a durable checkpoint has sealed, of compacted topics",
     TombstonesStay: "a tombstone stays for its time",
     SwapsWhole: "a compacted segment takes the place of others when the disk holds all of it",
+    OneOwner: "one partition never has two owners in one generation",
+    CommitsKept: "an acknowledged commit is kept, and committed offsets are what was committed last",
+    GenerationsRise: "generations and epochs of groups never go back",
+    FencedRefused: "who is no member any more, or of an earlier generation, commits nothing",
+    GroupsReplayed: "what a coordinator knows of groups is what their log says",
     MetadataKept: "topics that were made are there, deleted ones are not, and leader epochs rise",
     FailureContained: "a failing device stops what it must, and nothing else",
     DeviceRules: "an Op keeps to the rules of the device",

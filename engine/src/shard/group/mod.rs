@@ -95,6 +95,12 @@ impl Coordinator {
         self.answered.push_back((Ticket(number), reply));
     }
 
+    /// Its partitions, by this image, are read, and nothing is on its way into or out of the log.
+    pub fn is_at_rest(&self, image: Offset) -> bool {
+        let loaded = self.seen == Some(image) && self.homes.values().all(|home| home.phase == Phase::Loaded);
+        loaded && self.in_flight.is_empty() && self.answered.is_empty()
+    }
+
     fn is_loading(&self) -> bool {
         self.homes.values().any(|home| matches!(home.phase, Phase::Waiting | Phase::Loading { .. }))
     }
