@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::map::OffsetMap;
 use crate::base::{Offset, Timestamp};
 use crate::limits::EXPANSION_BYTES_MAX;
-use crate::record::{Attributes, BatchBuilder, BatchHeader, CheckedBatch, Codec, RecordError, seal};
+use crate::record::{Attributes, BatchBuilder, BatchHeader, CheckedBatch, Codec, Record, RecordError, seal};
 
 /// What a run of the cleaner goes by.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub fn learn(
         return Ok(None);
     }
     for record in batch.records(EXPANSION_BYTES_MAX)?.iter() {
-        let record = record?;
+        let record = in_its_place(record?, batch.header())?;
         if let Some(key) = record.key
             && record.offset >= from
             && !map.put(key, record.offset)
@@ -66,7 +66,7 @@ pub fn filter(
     let mut kept = Vec::new();
     let mut tombstones = false;
     for record in records.iter() {
-        let record = record?;
+        let record = in_its_place(record?, header)?;
         let stays = match record.key {
             _ if record.offset >= rules.end => true,
             None => false,
@@ -99,6 +99,14 @@ pub fn filter(
         }
     }
     builder.ending_at(header.last_offset()).build().map(Kept::Rewritten)
+}
+
+/// A record behind its batch's last offset would stand where the next batch does.
+fn in_its_place<'r>(record: Record<'r>, header: &BatchHeader) -> Result<Record<'r>, RecordError> {
+    if record.offset < header.base_offset || record.offset > header.last_offset() {
+        return Err(RecordError::Invalid("a record outside of its batch's offsets"));
+    }
+    Ok(record)
 }
 
 /// Only what a producer's state needs: sequence numbers and the last offset.

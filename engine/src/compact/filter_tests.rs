@@ -142,3 +142,20 @@ fn append_time_survives() {
     assert_eq!(check(&kept).header().timestamp_type(), TimestampType::LogAppendTime);
     assert_eq!(check(&kept).header().max_timestamp, Timestamp(777));
 }
+
+#[test]
+fn a_record_behind_its_batchs_last_offset_is_refused() {
+    let bytes = batch(Codec::None, 0, &[(b"a", Some(b"1")), (b"b", None)]);
+    let honest = check(&bytes);
+    let records = honest.records(1 << 20).unwrap();
+    let mut builder = BatchBuilder::rewriting(honest.header(), Codec::None, 1 << 20);
+    for (offset, record) in [0, 7].into_iter().zip(records.iter()) {
+        assert!(builder.copy(&Record { offset: Offset(offset), ..record.unwrap() }));
+    }
+    let apart = builder.build().unwrap();
+    let header = BatchHeader { last_offset_delta: 1, ..*check(&apart).header() };
+    let lying = seal(header, check(&apart).payload()).unwrap();
+    let mut map = OffsetMap::new(100, 1 << 20, 1);
+    assert!(learn(&check(&lying), Offset(0), &mut map).is_err());
+    assert!(filter(&check(&lying), &map, &RULES, false).is_err());
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::entry_search::{EntrySearch, Found};
 use crate::{
     base::{FilePosition, Offset, Timestamp},
-    limits::BLOCK_BYTES,
+    limits::{BATCH_BYTES_MAX, BLOCK_BYTES},
     log::{
         names,
         segment::{INDEX_ENTRY_BYTES, IndexEntry, Segment, TIME_ENTRY_BYTES, TimeEntry},
@@ -80,9 +80,15 @@ impl Cold {
         &self.segment
     }
 
-    /// Goes on at `position`, with at least `length` bytes.
-    pub fn continue_at(&mut self, position: FilePosition, length: u32) {
-        self.phase = Phase::Log { position: position.0, length: length.max(self.read_bytes) };
+    /// Goes on at `position`, with at least `length` bytes; false: no batch of this length can lie there.
+    #[must_use]
+    pub fn continue_at(&mut self, position: FilePosition, length: usize) -> bool {
+        let end = position.0 as usize + length;
+        if length > BATCH_BYTES_MAX || end > self.segment.size.0 as usize {
+            return false;
+        }
+        self.phase = Phase::Log { position: position.0, length: self.read_bytes.max(length as u32) };
+        true
     }
 
     pub fn op(&self) -> Op {
@@ -142,13 +148,16 @@ impl Cold {
                 self.skip_empty_searches();
                 Progress::More
             }
-            Phase::Log { position, .. } => {
+            Phase::Log { position, length } => {
                 let skip = *position as usize % BLOCK_BYTES;
                 let start = *position as usize - skip;
-                let known = (self.segment.size.0 as usize).saturating_sub(start).min(bytes.len());
-                if known <= skip {
+                let size = self.segment.size.0 as usize;
+                let end = (*position as usize + *length as usize).min(size);
+                let known = size.saturating_sub(start).min(bytes.len());
+                // A read that comes short would come short again: the file is not what the checkpoint knows.
+                if known <= skip || start + known < end {
                     let name = names::log(&self.directory, base);
-                    return Progress::Damaged(format!("{} ends before byte {position}", name.as_str()));
+                    return Progress::Damaged(format!("{} ends before byte {end}", name.as_str()));
                 }
                 Progress::Chunk { position: FilePosition(*position), bytes: bytes.slice(skip..known) }
             }

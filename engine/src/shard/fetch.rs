@@ -239,10 +239,7 @@ impl Shard {
                     return None;
                 }
                 let at_end = from.0 >= cold.segment().size.0;
-                if at_end
-                    || (walked == 0 && !cut)
-                    || size.is_some_and(|size| size > cold.segment().size.0 as usize)
-                {
+                if at_end || (walked == 0 && !cut) {
                     let reason = format!("no batch with offset {} where the index says", part.offset);
                     return Some(self.unreadable(slot, &reason));
                 }
@@ -252,7 +249,10 @@ impl Shard {
                     let reason = format!("the batch at byte {from} is not one");
                     return Some(self.unreadable(slot, &reason));
                 }
-                cold.continue_at(from, size.unwrap_or(0) as u32);
+                if !cold.continue_at(from, size.unwrap_or(0)) {
+                    let reason = format!("the batch at byte {from} is longer than its segment");
+                    return Some(self.unreadable(slot, &reason));
+                }
                 None
             }
         }

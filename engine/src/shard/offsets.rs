@@ -205,12 +205,12 @@ impl Shard {
             };
         }
         let size = batch_size(&chunk[walked..]);
-        if walked == 0 && size.is_none_or(|size| size <= chunk.len() || size > cold.segment().size.0 as usize)
+        if walked == 0 && size.is_none_or(|size| size <= chunk.len())
+            || !cold.continue_at(from, size.unwrap_or(0))
         {
             self.unreadable(slot, &format!("the batch at byte {from} is not one"));
             return Some(refused(ErrorCode::KafkaStorageError));
         }
-        cold.continue_at(from, size.unwrap_or(0) as u32);
         None
     }
 }

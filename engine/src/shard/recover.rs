@@ -16,6 +16,7 @@ use super::{
     retention::RetentionCheck,
     settings::{BrokerOptions, Budget, Pacing, Settings, ShardConfig},
     start::StartRecord,
+    start_records,
 };
 use crate::{
     base::{
@@ -79,6 +80,11 @@ pub enum BootError {
         "the checkpoint of core {core} is missing or damaged: both slots were read. Restore the data directory from a backup."
     )]
     Checkpoint { core: u16 },
+    #[error(
+        "start {ran} of this directory has written a journal, and its start record is damaged (journal/start-{}). Restore the data \
+         directory from a backup.", ran % 2
+    )]
+    StartRecord { ran: u64 },
     #[error("{directory} does not fit its journal: {reason}. Restore the data directory from a backup.")]
     Partition { directory: String, reason: String },
     #[error("the metadata log is damaged: {0}. Restore the data directory from a backup.")]
@@ -105,10 +111,10 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     // A killed process may have written what no flush followed. What is read from here on must outlive a power loss: directories
     // are removed on the word of a journal.
     all(perform, vec![Op::SyncFilesystem])?;
-    let old = newest_start(perform)?;
+    let old = start_records::newest(perform)?;
     if let Some(old) = old {
         // What is read may be a page whose sync failed in an earlier start: this one overwrites checkpoints on its word.
-        write_start_record(perform, old)?;
+        start_records::write(perform, old)?;
     }
     let mut cores = Vec::new();
     if let Some(old) = old {
@@ -130,25 +136,11 @@ pub fn boot(perform: Perform<'_>, config: &BootConfig) -> Result<Boot, BootError
     all(perform, vec![Op::SyncFilesystem])?;
     let numbers = write_checkpoints(perform, config, incarnation, &cores, &image, &redo)?;
     let record = StartRecord { incarnation, cores: config.cores };
-    write_start_record(perform, record)?;
+    start_records::write(perform, record)?;
     all(perform, vec![Op::SyncDir { directory: FileName::new("journal") }])?;
     // From here on the new incarnation counts, and the old journals are free.
     lay_out_journals(perform, config)?;
     Ok(deal(config, incarnation, image, redo, &numbers))
-}
-
-fn write_start_record(perform: Perform<'_>, record: StartRecord) -> Result<(), BootError> {
-    let file = StartRecord::file(record.incarnation.0 % 2);
-    all(perform, vec![buffered(file.clone(), 0, Bytes::from(record.encode()))])?;
-    all(perform, vec![Op::SyncFile { file }])
-}
-
-fn newest_start(perform: Perform<'_>) -> Result<Option<StartRecord>, BootError> {
-    let mut records = Vec::new();
-    for slot in 0..2 {
-        records.extend(StartRecord::decode(&read_file(perform, StartRecord::file(slot))?));
-    }
-    Ok(records.into_iter().max_by_key(|record| record.incarnation))
 }
 
 fn read_core(perform: Perform<'_>, core: CoreId, incarnation: Incarnation) -> Result<OldCore, BootError> {
@@ -459,16 +451,16 @@ fn deal(config: &BootConfig, incarnation: Incarnation, image: Image, redo: Redo,
     Boot { seeds, incarnation, partitions, redone_batches, redone_bytes }
 }
 
-fn read(file: FileName, position: u64, length: u32, path: Path) -> Op {
+pub(super) fn read(file: FileName, position: u64, length: u32, path: Path) -> Op {
     Op::Read { file, position, length, path, class: Class::Background }
 }
 
-fn one(perform: Perform<'_>, op: Op) -> Done {
+pub(super) fn one(perform: Perform<'_>, op: Op) -> Done {
     perform(vec![op]).pop().unwrap_or(Done::Completed)
 }
 
 /// What was read; nothing where the file is not there.
-fn taken(done: Done) -> Result<Bytes, BootError> {
+pub(super) fn taken(done: Done) -> Result<Bytes, BootError> {
     match done {
         Done::Read(bytes) => Ok(bytes),
         Done::Failed(failure) if failure.is_not_found() => Ok(Bytes::new()),
@@ -486,7 +478,7 @@ pub(super) fn list(perform: Perform<'_>, directory: &str) -> Result<Vec<Entry>, 
 }
 
 /// A file of unknown, bounded size.
-fn read_file(perform: Perform<'_>, file: FileName) -> Result<Bytes, BootError> {
+pub(super) fn read_file(perform: Perform<'_>, file: FileName) -> Result<Bytes, BootError> {
     taken(one(perform, read(file, 0, EXTENT_READ_BYTES_MAX as u32, Path::Buffered)))
 }
 

@@ -1,6 +1,7 @@
 //! A shard on a real disk: what it acknowledges is there after a start, whatever the stop was.
 
 mod compaction;
+mod damage;
 mod removal;
 
 use std::sync::Arc;
