@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kafka's DumpLogSegments as the judge of the segment files: dump_log.sh [--rolled] DATA_DIR
-# Reads every segment under the directory with its indexes; --rolled leaves out each partition's active one. Ends with
+# Reads every segment under the directory with its indexes, and every snapshot of producers; --rolled leaves out each partition's
+# active segment, and the snapshots: they are being written. Ends with
 # a line of what it read; fails on any complaint.
 set -euo pipefail
 . "$(dirname "$0")/../packages.sh"
@@ -27,7 +28,7 @@ complaints() {
 }
 
 # What a healthy dump prints, and nothing else: headings, batches, records, index entries. Batches must say that they are valid.
-content='^(Dumping |[^ ]* is empty\.$|Log starting offset: |baseOffset: .* isvalid: true$|\| offset: [0-9]+ |offset: [0-9]+ position: [0-9]+$|timestamp: -?[0-9]+ offset: [0-9]+$|$)'
+content='^(Dumping |[^ ]* is empty\.$|Log starting offset: |baseOffset: .* isvalid: true$|\| offset: [0-9]+ |offset: [0-9]+ position: [0-9]+$|timestamp: -?[0-9]+ offset: [0-9]+$|producerId: [0-9]+ producerEpoch: [0-9]+ coordinatorEpoch: |$)'
 
 mapfile -t logs < <(find "$1" -regextype posix-extended -regex '.*/[0-9]{20}\.log' | sort)
 if [ -n "$rolled" ]; then
@@ -52,4 +53,9 @@ done
 for ((i = 0; i < ${#indexes[@]}; i += 200)); do
   dump --files "$(joined "${indexes[@]:i:200}")"
 done
-echo "${#logs[@]} segments and ${#indexes[@]} index files accepted"
+snapshots=()
+[ -n "$rolled" ] || mapfile -t snapshots < <(find "$1" -name '*.snapshot' | sort)
+for ((i = 0; i < ${#snapshots[@]}; i += 200)); do
+  dump --files "$(joined "${snapshots[@]:i:200}")"
+done
+echo "${#logs[@]} segments, ${#indexes[@]} index files and ${#snapshots[@]} snapshots accepted"

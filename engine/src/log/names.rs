@@ -45,7 +45,12 @@ pub fn leader_epochs(directory: &str) -> FileName {
     FileName::new(format!("{directory}/leader-epoch-checkpoint"))
 }
 
-/// Every file of a segment.
+/// The producers as of this offset.
+pub fn snapshot(directory: &str, at: Offset) -> FileName {
+    FileName::new(format!("{directory}/{:020}.snapshot", at.0))
+}
+
+/// Every file that holds a segment's records or leads to them.
 pub fn segment_files(directory: &str, segment: Offset) -> [FileName; 3] {
     [log(directory, segment), index(directory, segment), time_index(directory, segment)]
 }
@@ -70,7 +75,13 @@ const DELETED: &str = ".deleted";
 
 /// Whether a file of a partition's directory was on its way out.
 pub fn is_deleted(name: &str) -> bool {
-    name.strip_suffix(DELETED).is_some_and(|name| segment_of(name).is_some())
+    name.strip_suffix(DELETED).is_some_and(|name| segment_of(name).or(snapshot_of(name)).is_some())
+}
+
+/// The offset that a producer snapshot is of, by its name; none for any other file.
+pub fn snapshot_of(name: &str) -> Option<Offset> {
+    let at = name.strip_suffix(".snapshot").filter(|at| at.len() == 20)?;
+    at.parse().ok().map(Offset)
 }
 
 /// The segment that a file of a partition's directory belongs to, by its name; none for any other file.

@@ -249,6 +249,7 @@ impl Shard {
             let behind = partition.cache.iter().skip(first).take_while(|batch| batch.next <= log.next());
             self.unflushed_bytes -= behind.map(|batch| batch.bytes.len() as u64).sum::<u64>();
             partition.flushed = log;
+            partition.snapshots.written(partition.flushed.active().base);
             partition.tail = tail;
             if job.ending == Ending::Closed {
                 partition.live = partition.flushed.clone();
@@ -323,6 +324,7 @@ fn next_writes(partition: &Partition, job: &mut FlushJob, commit: &Commit) -> Ve
             writer = writer.roll(directory, batch.base, &mut ops);
             entries.close(&sealed, closing, &mut ops);
             job.cuts.push(cut(directory, &sealed));
+            also(partition.snapshot_of_roll(batch.base), &mut ops, &mut job.cuts);
             entries = EntryWriter::new(directory.clone(), &Segment::empty(batch.base));
         }
         entries.push(applied.entries.index.as_ref(), applied.entries.time.as_ref());
@@ -338,6 +340,7 @@ fn next_writes(partition: &Partition, job: &mut FlushJob, commit: &Commit) -> Ve
     {
         entries.close(&sealed, closing, &mut ops);
         job.cuts.push(cut(directory, &sealed));
+        also(partition.snapshot_of_roll(log.next()), &mut ops, &mut job.cuts);
         entries = EntryWriter::new(directory.clone(), log.active());
         tail = Bytes::new();
     }
@@ -349,6 +352,9 @@ fn next_writes(partition: &Partition, job: &mut FlushJob, commit: &Commit) -> Ve
     } else {
         entries.finish(&mut ops);
     }
+    if job.ending == Ending::Closed {
+        also(partition.closing_snapshot(log.next()), &mut ops, &mut job.cuts);
+    }
     if log.epochs() != partition.flushed.epochs() || job.ending == Ending::Closed {
         let file = names::leader_epochs(directory);
         let epochs = encode_epochs(log.epochs()).into_bytes();
@@ -357,6 +363,14 @@ fn next_writes(partition: &Partition, job: &mut FlushJob, commit: &Commit) -> Ve
     }
     job.result = Some((log, tail));
     ops
+}
+
+/// A small file beside the segments: its write now, its cut with the others.
+fn also(file: Option<(Op, Op)>, ops: &mut Vec<Op>, cuts: &mut Vec<Op>) {
+    if let Some((write, cut)) = file {
+        ops.push(write);
+        cuts.push(cut);
+    }
 }
 
 fn cut(directory: &str, segment: &Segment) -> Op {

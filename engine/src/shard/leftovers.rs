@@ -76,10 +76,18 @@ pub fn remove_segments(perform: Perform<'_>, redo: &mut Redo) -> Result<(), Boot
             };
             let held: BTreeMap<Offset, &Segment> =
                 partition.log.segments().filter(|one| one.size.0 > 0).map(|one| (one.base, one)).collect();
+            let at = entries.iter().filter_map(|entry| names::snapshot_of(&entry.name));
+            let newest = at.filter(|at| *at <= partition.log.next()).max();
             for entry in entries {
                 let file = FileName::new(format!("{}/{}", partition.directory, entry.name));
                 if names::is_deleted(&entry.name) || names::of_cleaned(&entry.name).is_some() {
                     doomed.push(Op::Remove { file });
+                    continue;
+                }
+                if let Some(at) = names::snapshot_of(&entry.name) {
+                    if Some(at) != newest && !held.contains_key(&at) {
+                        doomed.push(Op::Remove { file });
+                    }
                     continue;
                 }
                 let Some(base) = names::segment_of(&entry.name) else { continue };

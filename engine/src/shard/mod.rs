@@ -33,6 +33,7 @@ mod retention;
 mod retirement;
 mod segment_writer;
 pub mod settings;
+mod snapshots;
 mod start;
 mod start_records;
 mod swap;

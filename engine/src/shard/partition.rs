@@ -10,6 +10,7 @@ use super::{
     measure::Traffic,
     produce::{FrameNumber, Waiting},
     settings::Settings,
+    snapshots::Snapshots,
 };
 use crate::{
     base::{FilePosition, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition},
@@ -89,6 +90,7 @@ pub struct Partition {
     pub waiting: VecDeque<Waiting>,
     /// As of the live log: staged batches count (KIP-98).
     pub producers: Producers,
+    pub snapshots: Snapshots,
     /// Ops under way on its files.
     pub ops_in_flight: u32,
     pub flush: Option<FlushJob>,
@@ -135,6 +137,7 @@ impl Partition {
             space: Space::default(),
             waiting: VecDeque::new(),
             producers,
+            snapshots: Snapshots::default(),
             ops_in_flight: 0,
             flush: None,
             watchers: Vec::new(),

@@ -232,6 +232,9 @@ impl Shard {
             return Attempt::NeedsSpace(space, Candidate::Admitted(admitted));
         }
         let base = partition.live.next();
+        if placement.segment == base {
+            partition.take_snapshot(base);
+        }
         let facts = BatchFacts { base, next: base.plus(count), size, max_timestamp };
         let interval = partition.settings.layout.index_interval;
         let applied = partition.live.apply(&facts, partition.leader_epoch, placement, interval);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{produce::producer_facts, recover::BootError};
+use super::{produce::producer_facts, recover::BootError, snapshots::has_snapshots};
 use crate::{
     base::{Offset, OwnerEpoch, TopicPartition},
     io::journal::{format::FrameKind, reader::ReplayFrame},
@@ -124,6 +124,8 @@ impl Redo {
             reason: error.to_string(),
         })?;
         let producer = producer_facts(&batch);
+        let rolls = applied.sealed.is_some() && has_snapshots(header.partition.topic, header.base);
+        let snapshot = rolls.then(|| partition.producers.encode_snapshot());
         partition.producers.apply(&producer, header.base, batch.max_timestamp);
         let directory = partition.directory.clone();
         if self.existing.insert(directory.clone()) {
@@ -144,6 +146,11 @@ impl Redo {
                 );
             }
             self.cut(&directory, &sealed, closing.is_some());
+            if let Some(bytes) = snapshot {
+                let file = names::snapshot(&directory, header.base);
+                self.write(file.clone(), 0, &bytes);
+                self.cuts.push(Op::Truncate { file, size: bytes.len() as u64 });
+            }
             segment = Segment::empty(header.segment);
         }
         let mut bytes = Vec::new();

@@ -80,6 +80,7 @@ impl Shard {
         if partition.space.preparing || !partition.waiting.is_empty() || partition.live.roll().is_none() {
             return false;
         }
+        partition.take_snapshot(partition.live.next());
         if partition.is_dirty() {
             self.dirty.insert(slot);
         }

@@ -87,7 +87,8 @@ impl Shard {
         let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
         tracing::info!(partition = %directory, segments = ?bases, "segments are deleted");
         for segment in segments {
-            let files = names::segment_files(&directory, segment.base).to_vec();
+            let mut files = names::segment_files(&directory, segment.base).to_vec();
+            files.push(names::snapshot(&directory, segment.base));
             let ops: Vec<Op> = files
                 .iter()
                 .map(|file| Op::Rename { from: file.clone(), to: names::deleted(file) })
@@ -104,7 +105,7 @@ impl Shard {
         let Some(job) = self.retirements.jobs.get_mut(number) else { return };
         job.ops -= 1;
         match done {
-            // An index file that was never written is not there.
+            // An index file or a snapshot that was never written is not there.
             Done::Failed(failure) if !failure.is_not_found() => {
                 tracing::warn!(%failure, "a deleted segment's file stays; the next start removes it");
             }

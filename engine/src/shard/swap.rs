@@ -99,6 +99,9 @@ impl Shard {
                 names::segment_files(&partition.directory, first.base).map(|file| names::cleaned(&file)),
             );
         }
+        // A segment that takes the name of its first source keeps that one's producers.
+        let unnamed = swap.sources.iter().filter(|one| swap.with.is_none_or(|with| with.base != one.base));
+        files.extend(unnamed.map(|one| names::snapshot(&partition.directory, one.base)));
         job.phase = Phase::Removing(swap);
         self.push_cleaning(now, &mut job, files.into_iter().map(|file| Op::Remove { file }).collect());
         self.cleaner.job = Some(job);

@@ -3,6 +3,7 @@
 mod compaction;
 mod damage;
 mod removal;
+mod snapshots;
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use engine::{
         Log, names,
         segment::{INDEX_ENTRY_BYTES, IndexEntry, Segment, TIME_ENTRY_BYTES, TimeEntry},
     },
+    producer::Producers,
     record::headers,
 };
 
@@ -66,6 +67,9 @@ pub fn recovered(
             format!("{directory}/{name} belongs to no segment of a log that ends at {}", log.next())
         })?;
     }
+    for base in known {
+        snapshot(disk, directory, base)?;
+    }
     Ok(found)
 }
 
@@ -100,6 +104,11 @@ pub fn closed(disk: &Disk, model: &Model) -> Verdict {
             segment.time_entries = entries(names::time_index(&directory, base).as_str(), TIME_ENTRY_BYTES);
             indexes(disk, &directory, &segment, &facts)?;
             expected = Some(facts.end);
+        }
+        if let Some(end) = expected.filter(|_| directory != "__cluster_metadata-0") {
+            Promise::SegmentsWellFormed.holds(snapshot(disk, &directory, end)?, || {
+                format!("{directory}: no snapshot of the producers at {end} after a clean stop")
+            })?;
         }
     }
     Ok(())
@@ -204,8 +213,18 @@ fn entries<'a>(disk: &'a Disk, file: &str, wanted: usize) -> Result<&'a [u8], Vi
     }
 }
 
-/// Every file of a directory that is named after an offset, in order.
+/// Every file of a directory that is named after an offset, in order, but for the snapshots of producers.
 fn segment_files(disk: &Disk, directory: &str) -> impl Iterator<Item = (Offset, String)> {
-    let names = disk.names(directory).into_iter();
+    let names = disk.names(directory).into_iter().filter(|name| names::snapshot_of(name).is_none());
     names.filter_map(|name| Some((Offset(name.split_once('.')?.0.parse().ok()?), name)))
+}
+
+/// Whether Kafka's tools can read the snapshot at this offset, if it is there.
+fn snapshot(disk: &Disk, directory: &str, at: Offset) -> Result<bool, Violation> {
+    let file = names::snapshot(directory, at);
+    let Some(bytes) = disk.bytes(file.as_str()) else { return Ok(false) };
+    match Producers::decode_snapshot(bytes, usize::MAX) {
+        Ok(_) => Ok(true),
+        Err(error) => Promise::SegmentsWellFormed.broken(format!("{}: {error}", file.as_str())),
+    }
 }
