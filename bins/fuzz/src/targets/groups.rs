@@ -47,7 +47,7 @@ pub fn run(bytes: &[u8]) -> Reached {
                     coordinator.groups.apply(PARTITION, &record);
                 }
             }
-            1 => coordinator.send(Request::Join(join(&mut input))),
+            1 => coordinator.send(Request::Join(join(&mut input, coordinator.calls))),
             2 => coordinator.send(Request::Sync(sync(&mut input))),
             3 => coordinator.pass(input.u8()),
             _ => coordinator.look_at(&input.text()),
@@ -66,7 +66,8 @@ fn record(key: &[u8], value: Option<&[u8]>) -> Option<GroupRecord> {
     Some(record)
 }
 
-fn join(input: &mut Input<'_>) -> Join {
+/// `number`: ids that the coordinator makes up are made of it, and no two are the same.
+fn join(input: &mut Input<'_>, number: u64) -> Join {
     let (group, member, instance) = (input.text(), input.text(), input.text());
     let protocol = Protocol { name: input.text().into(), metadata: Bytes::copy_from_slice(input.chunk()) };
     Join {
@@ -81,7 +82,7 @@ fn join(input: &mut Input<'_>) -> Join {
         protocols: vec![protocol],
         reason: None,
         skip_assignment: SkipAssignment::Understood,
-        entropy: [7; 16],
+        entropy: u128::from(number).to_be_bytes(),
     }
 }
 
