@@ -105,7 +105,8 @@ pub fn closed(disk: &Disk, model: &Model) -> Verdict {
             indexes(disk, &directory, &segment, &facts)?;
             expected = Some(facts.end);
         }
-        if let Some(end) = expected.filter(|_| directory != "__cluster_metadata-0") {
+        // Of a compacted log the last batches may be gone: its end is not where its files end.
+        if let Some(end) = expected.filter(|_| gaps == Gaps::None && directory != "__cluster_metadata-0") {
             Promise::SegmentsWellFormed.holds(snapshot(disk, &directory, end)?, || {
                 format!("{directory}: no snapshot of the producers at {end} after a clean stop")
             })?;

@@ -91,7 +91,7 @@ impl Replay {
         if !self.begun {
             self.begun = true;
             if header.first_sequence > self.expected {
-                return Err(Damage::Gap { last: self.expected.0 - 1, next: header.first_sequence.0 }.into());
+                return Err(Damage::Gap { last: self.end().last.0, next: header.first_sequence.0 }.into());
             }
             self.expected = header.first_sequence;
         } else if let Some((broken, position)) = self.broken {
@@ -103,7 +103,7 @@ impl Replay {
             self.broken = None;
         }
         if header.first_sequence != self.expected {
-            return Err(Damage::Gap { last: self.expected.0 - 1, next: header.first_sequence.0 }.into());
+            return Err(Damage::Gap { last: self.end().last.0, next: header.first_sequence.0 }.into());
         }
         let mut position = BLOCK_BYTES as u64;
         while let Some(group) = self.group_at(extent, position) {

@@ -129,6 +129,14 @@ fn an_extent_that_vanished_between_others_is_reported() {
     assert!(disk.replay(1, 1).is_err());
 }
 
+/// A damaged checkpoint may say so; it was a panic.
+#[test]
+fn a_start_before_the_first_group_is_a_gap() {
+    let (mut journal, mut disk) = (journal(1, 2), Disk::new(2));
+    fill(&mut journal, &mut disk, 0, 3);
+    assert_eq!(disk.replay(1, 0), Err(Damage::Gap { last: 0, next: 1 }));
+}
+
 #[test]
 fn groups_of_a_recycled_extent_and_of_an_earlier_start_are_strangers() {
     let (mut journal_, mut disk) = (journal(1, 3), Disk::new(3));
