@@ -35,7 +35,7 @@ pub(super) enum Phase {
         group: Vec<Segment>,
         left: VecDeque<Segment>,
         source: Source,
-        output: Output,
+        output: Box<Output>,
     },
     /// The last of the group is being written.
     Finish(Swap),
@@ -442,7 +442,7 @@ pub(super) fn begin_group(job: &mut Job, partition: &Partition) -> Option<Vec<Op
     let interval = partition.settings.layout.index_interval;
     let (output, ops) = Output::begin(&partition.directory, first.base, bytes, interval);
     let source = Source::new(&partition.directory, first);
-    job.phase = Phase::Copy { group, left, source, output };
+    job.phase = Phase::Copy { group, left, source, output: Box::new(output) };
     Some(ops)
 }
 
