@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use futures_lite::io::AsyncRead;
-use net::conn::{FrameReader, Shared};
+use net::conn::{FrameReader, Memory, Meter, Shared};
 use net::limits::FRAME_BYTES_MIN;
 use net::wire::frame::{Next, next};
 use net::wire::{Reader, RequestHeader, Writer};
@@ -17,7 +17,7 @@ use super::codec;
 use crate::{Reached, input::Input};
 
 thread_local! {
-    static SHARED: Shared = Shared::new(1 << 30);
+    static SHARED: Shared = Shared::new(&Memory::of(1 << 40));
 }
 
 pub fn run(bytes: &[u8]) -> Reached {
@@ -59,7 +59,7 @@ enum End {
 }
 
 fn cut(bytes: &[u8], piece: usize, frame_bytes_max: usize, shared: &Shared) -> (Vec<Bytes>, End) {
-    let mut reader = FrameReader::new(frame_bytes_max);
+    let mut reader = FrameReader::new(frame_bytes_max, Meter::default());
     let mut socket = Socket { bytes, piece };
     let mut frames = VecDeque::new();
     let mut cx = Context::from_waker(Waker::noop());
@@ -74,7 +74,7 @@ fn cut(bytes: &[u8], piece: usize, frame_bytes_max: usize, shared: &Shared) -> (
     drop(reader);
     let bodies = frames.iter().map(|frame| Bytes::copy_from_slice(&frame.body)).collect();
     drop(frames);
-    assert_eq!(shared.budget.used(), 0, "what no frame holds is given back");
+    assert_eq!(shared.requests.used(), 0, "what no frame holds is given back");
     (bodies, end)
 }
 
