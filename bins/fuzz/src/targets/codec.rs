@@ -81,7 +81,7 @@ pub fn run(bytes: &[u8]) -> Reached {
     let versions = api.key.versions();
     let count = versions.end() - versions.start() + 1;
     let version = versions.start() + i16::from(input.u8()) % count;
-    let check = if input.u8() % 2 == 0 { api.request } else { api.response };
+    let check = if input.u8().is_multiple_of(2) { api.request } else { api.response };
     check(Bytes::copy_from_slice(input.rest()), version)
 }
 

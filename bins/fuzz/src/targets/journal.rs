@@ -202,7 +202,7 @@ impl World {
             _ => TopicPartition { topic: TOPIC, partition: PartitionIndex((1 - core).into()) },
         };
         let payload = batch(1 + input.u8() % OFFSETS_PER_FRAME_MAX, input.u8());
-        if input.u8() % 4 != 0 && kind == FrameKind::Batch && id == own {
+        if !input.u8().is_multiple_of(4) && kind == FrameKind::Batch && id == own {
             return self.fitting(id, payload);
         }
         self.sound = false;
