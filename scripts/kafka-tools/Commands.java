@@ -96,6 +96,8 @@ public class Commands {
                 case "commit" -> commit(words[1], words[2], Integer.parseInt(words[3]), Long.parseLong(words[4]));
                 case "join" -> join(List.of(words).subList(1, words.length));
                 case "remove" -> remove(words[1], words[2]);
+                // Kafka applies some changes after it has answered.
+                case "pause" -> Thread.sleep(Integer.parseInt(words[1]) * 1000L);
                 case "leave" -> members.remove(words[1]).leave();
                 default -> tool(words);
             }
