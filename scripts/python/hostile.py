@@ -2,7 +2,9 @@
 
 Loopback only. First the steady client alone, for the comparison; then each attack for its part of the time. Prints an `ok` or `FAIL` line
 for each: the broker answered or closed as it should, it lives, the steady client was served, and resident memory stayed within
-`--memory` and a fixed overhead. Then the same broker's end, and another one whose file descriptors are used up.
+`--memory` and a fixed overhead. Then the same broker's end, and another one whose file descriptors are used up. How long the steady client
+and the honest requests waited is printed, and judged in a run of at least five minutes: in a short one, other work on the machine can
+take the disk for longer than all of an attack lasts.
 """
 
 import argparse
@@ -30,10 +32,13 @@ OVERHEAD_MIB = 64
 MEDIAN_TIMES_ALONE = 20
 MEDIAN_MS = 100
 SLOWEST_MS = 6000
+# A shorter run does not judge how long anybody waited.
+JUDGED_MINUTES = 5
 IDLE_CONNECTIONS = 4000
 DESCRIPTORS = 512
 STEADY, BULK = b"steady", b"bulk"
-PATIENCE = 15
+# How long an attacker waits for an answer or an end, in a run that judges waiting and in one that does not.
+PATIENCE_JUDGED, PATIENCE = 15, 30
 MESSAGE_BYTES_MAX = 1048588
 CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID, UNKNOWN_ERROR = 2, 3, 10, 87, -1
 BULK_BATCHES = 120
@@ -42,14 +47,15 @@ BULK_BATCHES = 120
 class Attackers:
     """The attacks. Each lasts until a time, tells what it did, and raises AssertionError where the broker did something else."""
 
-    def __init__(self, broker, seed):
+    def __init__(self, broker, seed, patience=PATIENCE):
         self.broker = broker
+        self.patience = patience
         self.random = random.Random(seed)
         value = self.random.randbytes(900_000)
         self.large = batch(record(value))
 
-    def connect(self, timeout=PATIENCE):
-        stream = socket.create_connection(("127.0.0.1", self.broker.port), timeout)
+    def connect(self, timeout=None):
+        stream = socket.create_connection(("127.0.0.1", self.broker.port), timeout or self.patience)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return stream
 
@@ -74,7 +80,7 @@ class Attackers:
                 while stream.recv(65536):
                     pass
             except TimeoutError:
-                raise AssertionError(f"not closed within {PATIENCE} s after {data[:40]!r}…") from None
+                raise AssertionError(f"not closed within {self.patience} s after {data[:40]!r}…") from None
             except OSError:
                 pass
 
@@ -171,55 +177,51 @@ class Attackers:
 
         return self.repeat(until, "times seven requests", attempt)
 
-    def clients_that_never_read(self, until):
-        """Each asks for gigabytes and takes none; those that hold what others want are ended, and come again."""
-        ended = 0
-        held = []
-        offset = lambda: self.random.randrange(BULK_BATCHES)
+    def hold(self, until, count, first, more, pause, beside=lambda: None):
+        """So many connections that send `first`, then what `more` gives after each pause, and read nothing. Those that are ended come again;
+        tells how many were."""
+        held, ended = [], 0
         while time.monotonic() < until:
-            while len(held) < 40:
+            while len(held) < count:
                 stream = self.connect()
+                stream.sendall(first)
                 stream.setblocking(False)
                 held.append(stream)
             for stream in list(held):
                 try:
-                    stream.send(b"".join(fetch(BULK, offset(), correlation) for correlation in range(20)))
+                    stream.send(more())
                 except BlockingIOError:
                     pass
                 except OSError:
                     held.remove(stream)
                     stream.close()
                     ended += 1
-            time.sleep(0.1)
+            beside()
+            time.sleep(pause)
         for stream in held:
             stream.close()
+        return ended
+
+    def clients_that_never_read(self, until):
+        """Each asks for gigabytes and takes none; those that hold what others want are ended, and come again."""
+        offset = lambda: self.random.randrange(BULK_BATCHES)
+        requests = lambda: b"".join(fetch(BULK, offset(), correlation) for correlation in range(20))
+        ended = self.hold(until, 40, b"", requests, 0.1)
         return f"40 at a time, {ended} of them ended"
 
     def frames_never_finished(self, until):
         """Each announces megabytes and sends a byte a second. Who sends a large request beside them is served."""
-        held, ended, served = [], 0, 0
-        while time.monotonic() < until:
-            while len(held) < 200:
-                stream = self.connect()
-                stream.sendall(struct.pack(">i", 4 << 20) + b"\0\0\0\7")
-                stream.setblocking(False)
-                held.append(stream)
-            for stream in list(held):
-                try:
-                    stream.send(b"\0")
-                except BlockingIOError:
-                    pass
-                except OSError:
-                    held.remove(stream)
-                    stream.close()
-                    ended += 1
-            if until - time.monotonic() > PATIENCE:
+        served = []
+
+        def large():
+            if until - time.monotonic() > self.patience:
+                began = time.monotonic()
                 self.refused(self.large, 0, topic=BULK)
-                served += 1
-            time.sleep(1)
-        for stream in held:
-            stream.close()
-        return f"200 at a time, {ended} of them ended, {served} large requests served beside them"
+                served.append(time.monotonic() - began)
+
+        ended = self.hold(until, 200, struct.pack(">i", 4 << 20) + b"\0\0\0\7", lambda: b"\0", 1, large)
+        slowest = f", the slowest in {max(served) * 1000:.0f} ms" if served else ""
+        return f"200 at a time, {ended} of them ended, {len(served)} large requests served beside them{slowest}"
 
     def memory_used_up(self, until):
         """Forty writers with eight large requests under way at once, and frames of megabytes: each is served or closed in its turn."""
@@ -245,8 +247,8 @@ class Attackers:
 
     def idle_connections(self, until):
         """Thousands that say nothing. They may be refused, but not at the price of others."""
-        held = []
-        for _ in range(IDLE_CONNECTIONS):
+        held, tried = [], 0
+        for tried in range(1, IDLE_CONNECTIONS + 1):
             try:
                 held.append(self.connect(1))
             except OSError:
@@ -258,7 +260,7 @@ class Attackers:
             time.sleep(0.1)
         for stream in held:
             stream.close()
-        assert len(held) > IDLE_CONNECTIONS / 2 or time.monotonic() > until + 1, f"only {len(held)} were taken"
+        assert len(held) > tried / 2, f"only {len(held)} of {tried} were taken"
         return f"{len(held)} connections"
 
 
@@ -291,7 +293,8 @@ def report(good, text):
 
 def load(broker, seconds, seed, memory_mib, metrics_port):
     """All attacks in turn; whether every promise was kept."""
-    attackers = Attackers(broker, seed)
+    waiting_counts = seconds >= JUDGED_MINUTES * 60
+    attackers = Attackers(broker, seed, PATIENCE_JUDGED if waiting_counts else PATIENCE)
     attackers.ask(create_topic(STEADY))
     attackers.prepare()
     attacks = [
@@ -316,6 +319,7 @@ def load(broker, seconds, seed, memory_mib, metrics_port):
             except (OSError, AssertionError) as error:
                 failure = f"{type(error).__name__}: {error}"
             told.append((attack.__name__.replace("_", " "), done, failure))
+            steady.served()
             if not broker.is_running():
                 break
         # Whoever is still waiting for an answer gets it.
@@ -325,7 +329,7 @@ def load(broker, seconds, seed, memory_mib, metrics_port):
     finally:
         rounds, error = steady.stop()
         largest = watch.stop()
-    return judge(broker, told, rounds, error, largest, memory_mib)
+    return judge(broker, told, rounds, error, largest, memory_mib, waiting_counts)
 
 
 def turns(port):
@@ -340,7 +344,7 @@ def turns(port):
     return f"{total} turns of the cores, 99.9 % within {within(0.999):g} ms, all within {within(1):g} ms"
 
 
-def judge(broker, told, rounds, error, largest, memory_mib):
+def judge(broker, told, rounds, error, largest, memory_mib, waiting_counts):
     alone = sorted(rounds.get(0, []))
     good = report(len(alone) > 0, f"the steady client alone: {len(alone)} rounds" + (f", median {statistics.median(alone):.1f} ms, slowest {alone[-1]:.0f} ms" if alone else ""))
     median_max = max(MEDIAN_MS, MEDIAN_TIMES_ALONE * statistics.median(alone)) if alone else MEDIAN_MS
@@ -349,7 +353,7 @@ def judge(broker, told, rounds, error, largest, memory_mib):
         wrong = [failure] if failure else []
         if not waited:
             wrong.append("the steady client was not served once")
-        elif statistics.median(waited) > median_max or waited[-1] > SLOWEST_MS:
+        elif waiting_counts and (statistics.median(waited) > median_max or waited[-1] > SLOWEST_MS):
             wrong.append(f"the steady client waited too long (allowed: median {median_max:.0f} ms, slowest {SLOWEST_MS} ms)")
         if mib > memory_mib + OVERHEAD_MIB:
             wrong.append(f"allowed are {memory_mib + OVERHEAD_MIB} MiB")
@@ -388,6 +392,7 @@ def without_descriptors(cores, memory_mib):
             held.append(stream)
         steady.phase(1)
         time.sleep(3)
+        steady.served()
         steady.phase(2)
         for stream in held:
             stream.close()

@@ -7,7 +7,8 @@ import time
 
 from raw_kafka import answer, batch, fetch, produce, produced, record
 
-PATIENCE = 60
+# Whoever is not answered for so long has met an error.
+PATIENCE = 30
 PAUSE = 0.02
 
 
@@ -16,15 +17,22 @@ class Steady:
 
     def __init__(self, port, topic):
         self.number = multiprocessing.Value("i", 0)
+        self.done = multiprocessing.Value("i", -1)
         self.stopping = multiprocessing.Event()
         self.told, tell = multiprocessing.Pipe(duplex=False)
-        arguments = (port, topic, self.number, self.stopping, tell)
+        arguments = (port, topic, self.number, self.done, self.stopping, tell)
         self.process = multiprocessing.Process(target=_run, args=arguments, daemon=True)
         self.process.start()
 
     def phase(self, number):
         """Rounds that begin from now on belong to this phase."""
         self.number.value = number
+
+    def served(self):
+        """Waits until a round that began in this phase is done, or the client has met an error."""
+        until = time.monotonic() + PATIENCE
+        while self.done.value != self.number.value and self.process.is_alive() and time.monotonic() < until:
+            time.sleep(PAUSE)
 
     def stop(self):
         """Milliseconds of each round by phase, and what went wrong."""
@@ -37,7 +45,7 @@ class Steady:
         return result
 
 
-def _run(port, topic, number, stopping, tell):
+def _run(port, topic, number, done, stopping, tell):
     rounds, error, count = {}, None, 0
     try:
         writer = socket.create_connection(("127.0.0.1", port), PATIENCE)
@@ -53,6 +61,7 @@ def _run(port, topic, number, stopping, tell):
             reader.sendall(fetch(topic, offset))
             assert value in answer(reader), f"{value} is not at offset {offset}"
             rounds.setdefault(phase, []).append((time.monotonic() - began) * 1000)
+            done.value = phase
             count += 1
             time.sleep(PAUSE)
     except (OSError, AssertionError) as failure:
