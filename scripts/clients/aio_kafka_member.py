@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
+from members import python_config
 
 BOOTSTRAP, SETTINGS = sys.argv[1], json.loads(sys.argv[2])
 TOPIC = SETTINGS["topic"]
@@ -59,19 +60,7 @@ async def read(listener, stopped):
 async def main():
     loop, stopped, listener = asyncio.get_running_loop(), asyncio.Event(), Listener()
     loop.add_reader(sys.stdin, lambda: (loop.remove_reader(sys.stdin), stopped.set()))
-    consumer = listener.consumer = AIOKafkaConsumer(
-        bootstrap_servers=BOOTSTRAP,
-        group_id=SETTINGS["group"],
-        group_instance_id=SETTINGS["instance"],
-        partition_assignment_strategy=[ASSIGNORS[SETTINGS["assignor"]]],
-        session_timeout_ms=SETTINGS["session_ms"],
-        heartbeat_interval_ms=500,
-        auto_offset_reset="earliest",
-        enable_auto_commit=SETTINGS["commit"] == "auto",
-        auto_commit_interval_ms=200,
-        fetch_max_wait_ms=100,
-        metadata_max_age_ms=1000,
-    )
+    consumer = listener.consumer = AIOKafkaConsumer(**python_config(BOOTSTRAP, SETTINGS, ASSIGNORS))
     if TOPIC.startswith("^"):
         consumer.subscribe(pattern=TOPIC, listener=listener)
     else:

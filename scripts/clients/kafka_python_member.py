@@ -10,6 +10,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from members import python_config
 
 BOOTSTRAP, SETTINGS = sys.argv[1], json.loads(sys.argv[2])
 TOPIC = SETTINGS["topic"]
@@ -66,19 +67,7 @@ class Listener(AsyncConsumerRebalanceListener):
 
 
 threading.Thread(target=lambda: (sys.stdin.readline(), stopping.set()), daemon=True).start()
-consumer = KafkaConsumer(
-    bootstrap_servers=BOOTSTRAP,
-    group_id=SETTINGS["group"],
-    group_instance_id=SETTINGS["instance"],
-    partition_assignment_strategy=[ASSIGNORS[SETTINGS["assignor"]]],
-    session_timeout_ms=SETTINGS["session_ms"],
-    heartbeat_interval_ms=500,
-    auto_offset_reset="earliest",
-    enable_auto_commit=SETTINGS["commit"] == "auto",
-    auto_commit_interval_ms=200,
-    fetch_max_wait_ms=100,
-    metadata_max_age_ms=1000,
-)
+consumer = KafkaConsumer(**python_config(BOOTSTRAP, SETTINGS, ASSIGNORS))
 if TOPIC.startswith("^"):
     consumer.subscribe(pattern=TOPIC, listener=Listener())
 else:

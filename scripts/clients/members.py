@@ -26,6 +26,23 @@ STEP_SECONDS_MAX = 40
 DEFAULTS = {"protocol": "classic", "assignor": "range", "instance": None, "session_ms": 30_000, "commit": "revoke"}
 
 
+def python_config(bootstrap, settings, assignors):
+    """What a member's settings are for a consumer of kafka-python and of aiokafka, which call everything the same."""
+    return {
+        "bootstrap_servers": bootstrap,
+        "group_id": settings["group"],
+        "group_instance_id": settings["instance"],
+        "partition_assignment_strategy": [assignors[settings["assignor"]]],
+        "session_timeout_ms": settings["session_ms"],
+        "heartbeat_interval_ms": 500,
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": settings["commit"] == "auto",
+        "auto_commit_interval_ms": 200,
+        "fetch_max_wait_ms": 100,
+        "metadata_max_age_ms": 1000,
+    }
+
+
 class Member:
     """One process, and all that it has said."""
 

@@ -3,11 +3,13 @@
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
-from broker import ROOT
+from broker import ROOT, Broker
 
 LIBS = ROOT / ".cache" / "kafka-apps-4.3.0" / "libs"
 JAVA = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -49,6 +51,25 @@ class App:
     def discard(self):
         self.kill()
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+@contextmanager
+def broker_and_app(cores, options, main_class, properties):
+    """A broker that runs, and an application for it that does not yet: `properties` makes its own of the broker's address and its
+    directory. What both printed last is shown if this ends with an error."""
+    broker = Broker(cores, options=options)
+    app = None
+    try:
+        broker.start()
+        app = App(main_class, lambda work: properties(broker.address, work))
+        yield broker, app
+    except Exception:
+        print(broker.log_tail(), app and app.log_tail(), sep="\n", file=sys.stderr)
+        raise
+    finally:
+        if app:
+            app.discard()
+        broker.discard()
 
 
 class Checks:

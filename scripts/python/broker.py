@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -113,3 +114,22 @@ class Broker:
         self.kill()
         shutil.rmtree(self.data, ignore_errors=True)
         self.log.unlink(missing_ok=True)
+
+
+@contextmanager
+def broker_to_test(bootstrap, **settings):
+    """The address of a broker: `bootstrap`, which runs already, or else a corelogd of one's own, which must live to the end."""
+    if bootstrap:
+        yield bootstrap
+        return
+    broker = Broker(**settings)
+    try:
+        broker.start()
+        yield broker.address
+        if not broker.is_running():
+            raise BrokerFailed(f"corelogd ended by itself: {' '.join(broker.log_tail(5).split())}")
+    except BrokerFailed as error:
+        print(f"FAIL broker: {error}", flush=True)
+        sys.exit(1)
+    finally:
+        broker.discard()

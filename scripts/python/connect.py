@@ -9,10 +9,11 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from itertools import groupby
 
-from apps import App, Checks, wait_for
-from broker import Broker, cores_default, free_port
+from apps import Checks, broker_and_app, wait_for
+from broker import cores_default, free_port
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 TOPIC = "connect-lines"
@@ -21,9 +22,9 @@ START_SECONDS_MAX = 90
 LINES_SECONDS_MAX = 90
 
 
-def properties(address, port):
+def properties(port, address, _work):
     converter = "org.apache.kafka.connect.storage.StringConverter"
-    return lambda work: {
+    return {
         "bootstrap.servers": address,
         "group.id": "connect-compat",
         "listeners": f"http://127.0.0.1:{port}",
@@ -71,14 +72,12 @@ def main():
     arguments.add_argument("--cores", default=cores_default())
     given = arguments.parse_args()
     check = Checks()
-    broker = Broker(given.cores, options=["group.initial.rebalance.delay.ms=0"])
     port = free_port()
-    app = None
-    try:
-        broker.start()
+    options = ["group.initial.rebalance.delay.ms=0"]
+    worker = "org.apache.kafka.connect.cli.ConnectDistributed"
+    with broker_and_app(given.cores, options, worker, partial(properties, port)) as (broker, app):
         admin = AdminClient({"bootstrap.servers": broker.address})
         admin.create_topics([NewTopic(TOPIC, 1)])[TOPIC].result(30)
-        app = App("org.apache.kafka.connect.cli.ConnectDistributed", properties(broker.address, port))
         rest = Rest(port)
         source, sink = app.work / "source", app.work / "sink"
         connectors = {
@@ -142,13 +141,6 @@ def main():
         at = [one["offset"]["kafka_offset"] for one in stopped["offsets"]]
         ends = [one for one, _ in groupby(at)]
         check("the sink's offset is the end of the topic", "" if ends and ends[0] >= len(written) else f"{stopped}")
-    except Exception:
-        print(broker.log_tail(), app and app.log_tail(), sep="\n", file=sys.stderr)
-        raise
-    finally:
-        if app:
-            app.discard()
-        broker.discard()
     sys.exit(0 if check.passed else 1)
 
 

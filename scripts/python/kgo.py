@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from broker import ROOT, Broker, BrokerFailed
+from broker import ROOT, broker_to_test
 
 TABLE = ROOT / "scripts" / "compat.d" / "kgo.tsv"
 # A line of `go test -v`; those of subtests are indented.
@@ -109,12 +109,8 @@ def main():
         print(f"FAIL kgo: {TABLE.name} names no such test")
         sys.exit(1)
     records = given.records or (RECORDS_QUICK if given.quick else RECORDS)
-    broker = None if given.bootstrap else Broker(given.cores, flags=["--memory", "512M"])
     good = True
-    try:
-        if broker:
-            broker.start()
-        address = given.bootstrap or broker.address
+    with broker_to_test(given.bootstrap, cores=given.cores, flags=["--memory", "512M"]) as address:
         for verdict, seconds in (("pass", SECONDS_QUICK_MAX if given.quick else SECONDS_MAX), ("fail", SECONDS_FAILING_MAX)):
             rows = [test for test in chosen if test.verdict == verdict]
             names = dict.fromkeys(test.name.split("/")[0] for test in rows)
@@ -123,14 +119,6 @@ def main():
                 given.log.with_suffix(f".{verdict}").write_text(text)
             for test in rows:
                 good &= judge(test, found, text)
-        if broker and not broker.is_running():
-            raise BrokerFailed(f"corelogd ended by itself: {' '.join(broker.log_tail(5).split())}")
-    except BrokerFailed as error:
-        good = False
-        print(f"FAIL broker: {error}", flush=True)
-    finally:
-        if broker:
-            broker.discard()
     sys.exit(0 if good else 1)
 
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from broker import ROOT, Broker, BrokerFailed
+from broker import ROOT, broker_to_test
 
 TABLE = ROOT / "scripts" / "compat.d" / "librdkafka.tsv"
 # The version that the suite is told: it knows its consumer protocol's tests from 4.0.0 on.
@@ -148,12 +148,8 @@ def run(given, scenario, chosen, directory):
     """Runs the chosen (test, protocol) of one scenario against one broker."""
     # The suite looks for four partitions.
     options = ["num.partitions=4", SCENARIOS[scenario]]
-    broker = None if given.bootstrap else Broker(given.cores, options=options, flags=["--memory", "512M"])
     good = True
-    try:
-        if broker:
-            broker.start()
-        address = given.bootstrap or broker.address
+    with broker_to_test(given.bootstrap, cores=given.cores, options=options, flags=["--memory", "512M"]) as address:
         conf = f"bootstrap.servers={address}\ntest.timeout.multiplier=2\ntest.topic.random=true\n"
         (directory / "test.conf").write_text(conf)
         # Longest first would be shorter; the order of the table is easier to read.
@@ -167,14 +163,6 @@ def run(given, scenario, chosen, directory):
                 for test, protocol, answer in asked:
                     found = answer.result()
                     good &= judge(test, protocol, *(found.get(f"{test.number}_{test.name}") or found[None]))
-        if broker and not broker.is_running():
-            raise BrokerFailed(f"corelogd ended by itself: {' '.join(broker.log_tail(5).split())}")
-    except BrokerFailed as error:
-        good = False
-        print(f"FAIL broker: {error}", flush=True)
-    finally:
-        if broker:
-            broker.discard()
     return good
 
 

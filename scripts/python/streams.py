@@ -11,8 +11,8 @@ import struct
 import sys
 from collections import Counter, defaultdict
 
-from apps import App, Checks, wait_for
-from broker import Broker, cores_default
+from apps import Checks, broker_and_app, wait_for
+from broker import cores_default
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
@@ -24,8 +24,8 @@ WORDS_PER_LINE = 5
 COUNT_SECONDS_MAX = 120
 
 
-def properties(address):
-    return lambda work: {
+def properties(address, work):
+    return {
         "bootstrap.servers": address,
         "state.dir": work / "state",
         "processing.guarantee": "at_least_once",
@@ -93,15 +93,13 @@ def main():
     arguments.add_argument("--cores", default=cores_default())
     given = arguments.parse_args()
     check = Checks()
-    broker = Broker(given.cores, options=["group.initial.rebalance.delay.ms=0", "log.cleaner.backoff.ms=200"])
-    app = None
-    try:
-        broker.start()
+    options = ["group.initial.rebalance.delay.ms=0", "log.cleaner.backoff.ms=200"]
+    word_count = "org.apache.kafka.streams.examples.wordcount.WordCountDemo"
+    with broker_and_app(given.cores, options, word_count, properties) as (broker, app):
         admin = AdminClient({"bootstrap.servers": broker.address})
         new = [NewTopic(INPUT, PARTITIONS), NewTopic(OUTPUT, PARTITIONS, config={"cleanup.policy": "compact"})]
         for future in admin.create_topics(new).values():
             future.result(30)
-        app = App("org.apache.kafka.streams.examples.wordcount.WordCountDemo", properties(broker.address))
         output = Reader(broker.address, OUTPUT, PARTITIONS)
         lines = lines_of(7, given.lines)
         half = len(lines) // 2
@@ -141,13 +139,6 @@ def main():
         ]
         consumer.close()
         check("what was counted is deleted from the repartition topic", "" if max(starts) > 0 else f"it starts at {starts}")
-    except Exception:
-        print(broker.log_tail(), app and app.log_tail(), sep="\n", file=sys.stderr)
-        raise
-    finally:
-        if app:
-            app.discard()
-        broker.discard()
     sys.exit(0 if check.passed else 1)
 
 
