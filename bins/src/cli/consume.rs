@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
-use engine::record::{Record, RecordError};
-use net::client::{AutoCreation, Client, Position, Wait};
+use engine::record::Record;
+use net::client::{AutoCreation, Client, Wait};
 
 use super::Connect;
 use super::failure::Failure;
@@ -14,6 +14,7 @@ use super::interrupt::Interrupt;
 use super::json::Object;
 use super::member::{self, Membership};
 use super::place::{self, Place};
+use super::printer::Printer;
 use super::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -92,32 +93,6 @@ impl Form {
     }
 }
 
-/// Why a walk through records ends early.
-pub enum Stop {
-    CountReached,
-    Failed(Failure),
-}
-
-impl From<RecordError> for Stop {
-    fn from(error: RecordError) -> Stop {
-        Stop::Failed(error.into())
-    }
-}
-
-impl Stop {
-    /// Says where a record could not be read.
-    pub fn near(self, topic: &str, partition: i32, offset: i64) -> Failure {
-        match self {
-            Stop::Failed(Failure::Failed(text)) => {
-                let near = format!("partition {partition} of {topic}, at or after offset {offset}");
-                Failure::Failed(format!("{near}: {text}"))
-            }
-            Stop::Failed(other) => other,
-            Stop::CountReached => Failure::Reported,
-        }
-    }
-}
-
 impl Arguments {
     /// Where to stop reading; none: never.
     pub fn stop(&self) -> Option<Place> {
@@ -148,37 +123,15 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let mut readings = begin(&mut client, arguments)?;
     let total = readings.values().map(|at| at.end.map(|end| (end - at.next).max(0) as u64)).sum();
     let progress = progress(total, arguments.count);
-    let mut left = arguments.count.unwrap_or(u64::MAX);
-    while left > 0 {
-        let wanted = readings.iter().filter(|(_, at)| at.goes_on());
-        let position =
-            |(partition, at): (&i32, &Reading)| Position { partition: *partition, offset: at.next };
-        let mut positions: Vec<Position> = wanted.map(position).collect();
+    let mut printer = Printer::new(&arguments.topic, &form, progress, arguments.count);
+    while printer.wants_more() {
+        let positions = printer.positions(&readings);
         if positions.is_empty() {
             break;
         }
-        // The first partitions of a request get the room: each fetch begins with another.
-        let turn = (left % positions.len() as u64) as usize;
-        positions.rotate_left(turn);
         for part in client.fetch(&arguments.topic, &positions, Wait::default())? {
-            let Some(at) = readings.get_mut(&part.partition) else { continue };
-            let end = at.end.unwrap_or(i64::MAX);
-            let read = part.read(at.next, |record| {
-                if left == 0 {
-                    return Err(Stop::CountReached);
-                }
-                if record.offset.0 < end {
-                    left -= 1;
-                    progress.advance(1);
-                    let written = form.write(&arguments.topic, part.partition, record, out);
-                    written.map_err(|error| Stop::Failed(error.into()))?;
-                }
-                Ok(())
-            });
-            match read {
-                Ok(next) => at.next = next,
-                Err(Stop::CountReached) => break,
-                Err(stop) => return Err(stop.near(&arguments.topic, part.partition, at.next)),
+            if let Some(at) = readings.get_mut(&part.partition) {
+                printer.print(&part, at, out)?;
             }
         }
         // What has come is shown at once, not when the buffer is full.

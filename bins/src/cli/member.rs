@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use engine::error::ErrorCode;
 use net::client::{
-    Client, ClientError, Member, MemberChange, MemberOptions, Offsets, Partitions, Position, Protocol, Wait,
+    Client, ClientError, Member, MemberChange, MemberOptions, Offsets, Partitions, Protocol, Wait,
 };
 
-use super::consume::{Arguments, Form, Reading, Stop, progress};
+use super::consume::{Arguments, Form, Reading, progress};
 use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::place::Place;
+use super::printer::Printer;
 
 /// How much is printed again after a kill, in time.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
@@ -112,8 +113,8 @@ impl Reader<'_> {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let progress = progress(None, self.arguments.count);
-        let mut left = self.arguments.count.unwrap_or(u64::MAX);
-        while left > 0 {
+        let mut printer = Printer::new(&self.arguments.topic, form, progress, self.arguments.count);
+        while printer.wants_more() {
             if let Some(signal) = interrupt.signal() {
                 return Err(Failure::Interrupted(signal));
             }
@@ -138,9 +139,7 @@ impl Reader<'_> {
                 MemberChange::Waiting => continue,
                 MemberChange::Nothing => {}
             }
-            let wanted = self.readings.iter().filter(|(_, at)| at.goes_on());
-            let mut positions: Vec<Position> =
-                wanted.map(|(partition, at)| Position { partition: *partition, offset: at.next }).collect();
+            let positions = printer.positions(&self.readings);
             if positions.is_empty() {
                 if self.is_at_end() {
                     return Ok(());
@@ -148,9 +147,6 @@ impl Reader<'_> {
                 thread::sleep(PAUSE);
                 continue;
             }
-            // The first partitions of a request get the room: each fetch begins with another.
-            let turn = (left % positions.len() as u64) as usize;
-            positions.rotate_left(turn);
             let fetched = match client.fetch(&self.arguments.topic, &positions, Wait::default()) {
                 // Retention was faster than we: begin as with an offset that is too old.
                 Err(error) if error.code() == Some(ErrorCode::OffsetOutOfRange) => {
@@ -163,26 +159,7 @@ impl Reader<'_> {
             let mut news = Offsets::new();
             for part in fetched {
                 let Some(at) = self.readings.get_mut(&part.partition) else { continue };
-                let (end, mut next) = (at.end.unwrap_or(i64::MAX), at.next);
-                let read = part.read(at.next, |record| {
-                    if left == 0 {
-                        return Err(Stop::CountReached);
-                    }
-                    if record.offset.0 < end {
-                        left -= 1;
-                        progress.advance(1);
-                        let written = form.write(&self.arguments.topic, part.partition, record, out);
-                        written.map_err(|error| Stop::Failed(error.into()))?;
-                        next = record.offset.0 + 1;
-                    }
-                    Ok(())
-                });
-                at.next = match read {
-                    // Past records of others' transactions and past what compaction took; not past the end that was asked for.
-                    Ok(after) => after.min(end).max(next),
-                    Err(Stop::CountReached) => next,
-                    Err(stop) => return Err(stop.near(&self.arguments.topic, part.partition, next)),
-                };
+                printer.print(&part, at, out)?;
                 news.insert((self.arguments.topic.clone(), part.partition), at.next);
             }
             // Printed is what has left the buffer.

@@ -18,6 +18,7 @@ mod manual;
 mod member;
 mod offsets;
 mod place;
+mod printer;
 pub(crate) mod produce;
 pub(crate) mod progress;
 mod records;

@@ -86,17 +86,9 @@ impl World {
         if let Some(compaction) = compaction {
             configs.extend(self.compacting(compaction, forgets));
         }
-        let topic = NewTopic {
-            name: name.to_owned(),
-            id,
-            partitions,
-            replication_factor: 1,
-            assignments: Vec::new(),
-            configs,
-        };
-        let create = Instruction::CreateTopics { topics: vec![topic], mode: Mode::Apply };
-        self.ask(number, CoreId(0), Asked::Create(id), Command::Control(create));
+        self.create_as(number, id, name, partitions, configs);
     }
+
     /// As the broker makes it for the first who asks for a coordinator, but smaller.
     fn create_offsets_topic(&mut self, number: usize) {
         let Some(cleaning) = self.plan.cleaning else { return };
@@ -110,8 +102,19 @@ impl World {
         let mut configs = self.compacting(compaction, forgets);
         configs.push(set("segment.bytes", (2 * cleaning.segment_bytes).to_string()));
         configs.push(set("index.interval.bytes", self.plan.index_interval_bytes.to_string()));
+        self.create_as(number, id, OFFSETS_TOPIC, partitions, configs);
+    }
+
+    fn create_as(
+        &mut self,
+        number: usize,
+        id: TopicId,
+        name: &str,
+        partitions: i32,
+        configs: Vec<(String, Option<String>)>,
+    ) {
         let topic = NewTopic {
-            name: OFFSETS_TOPIC.to_owned(),
+            name: name.to_owned(),
             id,
             partitions,
             replication_factor: 1,

@@ -10,21 +10,10 @@ use super::super::{Connect, failure::Failure, json::Object, table::Table};
 use super::{coded, dashed, shown};
 
 #[derive(Debug, Args)]
-pub struct Describe {
+pub struct Arguments {
     #[command(flatten)]
     which: Which,
-    /// One JSON object a group, a line each
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    connect: Connect,
-}
-
-#[derive(Debug, Args)]
-pub struct Members {
-    #[command(flatten)]
-    which: Which,
-    /// One JSON object a member, a line each
+    /// One JSON object a line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -77,7 +66,7 @@ impl Row<'_> {
     }
 }
 
-pub fn run(arguments: &Describe, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = arguments.connect.client()?;
     for (place, group) in arguments.which.of(&mut client)?.iter().enumerate() {
         let committed = client.committed(&group.name, None)?;
@@ -201,7 +190,7 @@ fn group_json(group: &Group, rows: &[Row<'_>]) -> String {
         .end()
 }
 
-pub fn members(arguments: &Members, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn members(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = arguments.connect.client()?;
     let groups = arguments.which.of(&mut client)?;
     let mut table = Table::new(&[

@@ -20,9 +20,9 @@ pub enum Command {
     /// List groups: their types, protocols and states
     List(List),
     /// Show how far groups have read, how far they lag behind, and who reads what
-    Describe(describe::Describe),
+    Describe(describe::Arguments),
     /// Show the members of groups, and what each has to read
-    Members(describe::Members),
+    Members(describe::Arguments),
     /// Move a group's offsets; without --execute it only shows what would become of them
     ResetOffsets(reset::Arguments),
     /// Let a group forget its offsets of topics that it does not read any more
