@@ -149,16 +149,16 @@ impl ConsumerGroup {
             regexes: Cow::Borrowed(&self.regexes),
         };
         // While a new expression is not resolved nobody knows what the member gives up: it keeps what it has.
+        // As in Kafka, it changes the group's epoch when it is resolved, and the join of a member that has nothing else does not.
         let changed = names_changed || regex_changed && self.change_regex(before, &mut draft, decision)?;
-        let bump = entry.is_new || changed;
         decision.resolves = self.wants_resolution(cx, &draft);
 
         let mut epoch = self.epoch;
         let version = cx.topics.version();
-        if bump || self.seen != Some(version) {
+        if changed || self.seen != Some(version) {
             let hash = topics::hash(&draft.topics(), cx.topics);
             decision.seen = Some(version);
-            if bump || hash != self.metadata_hash {
+            if changed || hash != self.metadata_hash {
                 epoch = epoch.next();
                 self.record_epoch(epoch, hash, decision);
             }

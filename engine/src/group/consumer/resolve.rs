@@ -62,10 +62,10 @@ impl ConsumerGroup {
             decision.records.push(self.regex_record(&regex, Some(&resolved)));
             found.insert(regex, resolved);
         }
-        if changed {
-            let names = self.names_with(&found);
+        let hash = topics::hash(&self.names_with(&found), cx.topics);
+        if changed || hash != self.metadata_hash {
             decision.seen = Some(cx.topics.version());
-            self.record_epoch(self.epoch.next(), topics::hash(&names, cx.topics), &mut decision);
+            self.record_epoch(self.epoch.next(), hash, &mut decision);
         }
         decision
     }

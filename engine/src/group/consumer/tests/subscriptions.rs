@@ -79,13 +79,13 @@ fn a_regular_expression_matches_the_topics_that_exist_and_those_that_come() {
     world.topics.set("bar", 3, 2);
     world.beat(&regex("a", "foo.*")).unwrap();
     world.resolve();
-    world.beat(&plain("a", 2)).unwrap();
+    world.beat(&plain("a", 1)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "foobar"]);
     world.topics.set("foo2", 4, 1);
     world.pass(10_001);
-    world.beat(&plain("a", 3)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     world.resolve();
-    world.beat(&plain("a", 3)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "foobar", "foo2"]);
 }
 
@@ -103,19 +103,46 @@ fn names_are_assigned_at_once_and_what_an_expression_matches_when_it_is_resolved
     assert_eq!(names(&world, "a"), ["foo", "bar"]);
 }
 
+/// As Kafka does it: there is nothing to assign before the expression is resolved, so the join leaves the group's epoch as it is.
+#[test]
+fn a_member_with_nothing_but_an_expression_moves_the_group_once() {
+    let mut world = World::new();
+    let joined = world.beat(&regex("a", "fo.*")).unwrap();
+    assert_eq!((joined.epoch, joined.assignment), (Epoch(1), Some(vec![])));
+    assert_eq!((world.group.epoch(), world.group.state()), (Epoch(1), State::Stable));
+    world.resolve();
+    assert_eq!(world.group.state(), State::Assigning);
+    assert_eq!(world.beat(&plain("a", 1)).unwrap().epoch, Epoch(2));
+    assert_eq!(names(&world, "a"), ["foo"]);
+    let joined = world.beat(&regex("b", "bar.*")).unwrap();
+    assert_eq!((joined.epoch, joined.assignment), (Epoch(2), Some(vec![])));
+    world.resolve();
+    assert_eq!(world.group.epoch(), Epoch(2), "it matches nothing");
+}
+
+#[test]
+fn a_topic_that_has_grown_is_seen_when_an_expression_is_resolved() {
+    let mut world = World::new();
+    world.beat(&ConsumerHeartbeat { regex: Some("none.*".to_string()), ..join("a", &["foo"]) }).unwrap();
+    world.topics.set("foo", 1, 8);
+    world.resolve();
+    assert_eq!(world.group.epoch(), Epoch(3));
+    assert_eq!(world.beat(&plain("a", 2)).unwrap().assignment.unwrap()[0].1.len(), 8);
+}
+
 #[test]
 fn an_expression_that_matches_nothing_new_moves_no_group() {
     let mut world = World::new();
     world.beat(&regex("a", "none.*")).unwrap();
     world.resolve();
-    assert_eq!(world.group.epoch(), Epoch(2));
+    assert_eq!(world.group.epoch(), Epoch(1));
     world.topics.set("other", 7, 3);
     world.pass(10_001);
-    world.beat(&plain("a", 2)).unwrap();
+    world.beat(&plain("a", 1)).unwrap();
     assert!(world.resolves);
     world.resolve();
-    assert_eq!(world.group.epoch(), Epoch(2));
-    world.beat(&plain("a", 2)).unwrap();
+    assert_eq!(world.group.epoch(), Epoch(1));
+    world.beat(&plain("a", 1)).unwrap();
     assert!(!world.resolves, "it was looked at with these topics");
 }
 
@@ -125,12 +152,12 @@ fn a_member_keeps_what_it_has_until_its_new_expression_is_resolved() {
     world.topics.set("bar", 2, 2);
     world.beat(&regex("a", "fo.*")).unwrap();
     world.resolve();
-    world.beat(&plain("a", 2)).unwrap();
-    let reply = world.beat(&ConsumerHeartbeat { regex: Some("foo|bar".to_string()), ..plain("a", 3) });
-    assert_eq!(reply.unwrap().epoch, Epoch(3));
+    world.beat(&plain("a", 1)).unwrap();
+    let reply = world.beat(&ConsumerHeartbeat { regex: Some("foo|bar".to_string()), ..plain("a", 2) });
+    assert_eq!(reply.unwrap().epoch, Epoch(2));
     assert_eq!(names(&world, "a"), ["foo"]);
     world.resolve();
-    world.beat(&plain("a", 3)).unwrap();
+    world.beat(&plain("a", 2)).unwrap();
     assert_eq!(names(&world, "a"), ["foo", "bar"]);
 }
 
@@ -140,7 +167,7 @@ fn an_expression_that_is_dropped_while_it_is_matched_leaves_nothing() {
     world.beat(&regex("a", "fo.*")).unwrap();
     let due = world.group.regexes_due(&world.cx(), usize::MAX);
     let mut matching = Matching::new(due, Arc::new(world.topics.clone()));
-    world.beat(&ConsumerHeartbeat { regex: Some(String::new()), ..plain("a", 2) }).unwrap();
+    world.beat(&ConsumerHeartbeat { regex: Some(String::new()), ..plain("a", 1) }).unwrap();
     while !matching.go_on(1) {}
     let decision = world.group.resolved(&world.cx(), matching);
     assert_eq!(decision, Decision::default());
