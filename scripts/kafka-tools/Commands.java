@@ -1,6 +1,9 @@
 import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -96,6 +99,7 @@ public class Commands {
                 case "commit" -> commit(words[1], words[2], Integer.parseInt(words[3]), Long.parseLong(words[4]));
                 case "join" -> join(List.of(words).subList(1, words.length));
                 case "remove" -> remove(words[1], words[2]);
+                case "visit" -> visit(words[1], capture);
                 // Kafka applies some changes after it has answered.
                 case "pause" -> Thread.sleep(Integer.parseInt(words[1]) * 1000L);
                 case "leave" -> members.remove(words[1]).leave();
@@ -154,6 +158,44 @@ public class Commands {
         members.put(name, member);
         member.start();
         member.wait(Integer.parseInt(words.get(4)));
+    }
+
+    /** visit GROUP: a member of the classic protocol that is told to come back with the id it is given, and does not. */
+    private static void visit(String group, PrintStream capture) throws Exception {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        DataOutputStream out = new DataOutputStream(bytes);
+        // JoinGroup, version 4.
+        out.writeShort(11);
+        out.writeShort(4);
+        out.writeInt(1);
+        string(out, "visitor");
+        string(out, group);
+        // The shortest session that there is.
+        out.writeInt(6_000);
+        out.writeInt(6_000);
+        string(out, "");
+        string(out, "consumer");
+        out.writeInt(1);
+        string(out, "range");
+        out.writeInt(0);
+        String[] address = bootstrap.split(":");
+        try (Socket socket = new Socket(address[0], Integer.parseInt(address[1]))) {
+            DataOutputStream to = new DataOutputStream(socket.getOutputStream());
+            to.writeInt(bytes.size());
+            to.write(bytes.toByteArray());
+            DataInputStream from = new DataInputStream(socket.getInputStream());
+            // Length, correlation and throttle time.
+            from.skipNBytes(12);
+            capture.println("error " + from.readShort());
+        }
+        // It is not expected any more.
+        Thread.sleep(7_000);
+    }
+
+    private static void string(DataOutputStream out, String text) throws Exception {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        out.writeShort(bytes.length);
+        out.write(bytes);
     }
 
     /** remove GROUP INSTANCE: a static member, as an operator does it. */

@@ -1,7 +1,7 @@
 //! What an event does to the world outside the machine: answers, records to append, alarms to set. Plain data.
 
 use super::consumer::Decision;
-use super::request::{Caller, Reply};
+use super::request::{Caller, Join, Reply};
 use super::timers::{GroupId, MemberId, TimerChange};
 use crate::base::PartitionIndex;
 use crate::group::record::GroupRecord;
@@ -37,6 +37,8 @@ pub enum Then {
         group: GroupId,
         generation: i32,
     },
+    /// There was no such group: the JoinGroup that makes it is decided in it.
+    Created(Box<(Caller, Join)>),
     /// A static member's id changes; its join is answered.
     Replaced(Box<Replacement>),
     /// The last member of the consumer protocol has left: the others, of the classic one, rebalance among themselves.
@@ -57,7 +59,7 @@ pub struct Replacement {
     pub old: MemberId,
     pub new: MemberId,
     pub caller: Caller,
-    pub join: super::request::Join,
+    pub join: Join,
 }
 
 impl Effects {

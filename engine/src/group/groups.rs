@@ -29,19 +29,18 @@ pub fn partition_of(group: &str, partitions: i32) -> PartitionIndex {
     PartitionIndex(hash % partitions.max(1))
 }
 
+/// The log knows of it: it comes with a record and goes by a tombstone.
 #[derive(Debug)]
 pub struct Group {
     pub partition: PartitionIndex,
     pub kind: Kind,
     pub offsets: Offsets,
-    /// The log knows of it: it goes by a tombstone only.
-    pub is_stored: bool,
 }
 
 impl Group {
     pub(super) fn classic(partition: PartitionIndex) -> Group {
         let kind = Kind::Classic(Box::default());
-        Group { partition, kind, offsets: Offsets::default(), is_stored: false }
+        Group { partition, kind, offsets: Offsets::default() }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -163,12 +162,8 @@ impl Groups {
         let mut turn = Turn { now, config: &self.config, id: &key, partition, effects };
         let result = work(group, &mut turn);
         let after = group.bytes();
-        let forget = !group.is_stored && group.offsets.is_empty() && group.kind.is_trivial();
         self.bytes = self.bytes - before + after;
         self.timers.change(&key, std::mem::take(&mut effects.timers));
-        if forget && effects.proposals.is_empty() {
-            self.forget(&key);
-        }
         Some(result)
     }
 

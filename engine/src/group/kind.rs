@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// Without offsets there is nothing to keep of it, unless it is stored.
+    /// Without offsets there is nothing to keep of it.
     pub fn is_trivial(&self) -> bool {
         match self {
             Kind::Classic(group) => group.is_trivial(),

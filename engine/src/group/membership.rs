@@ -3,7 +3,7 @@
 use super::classic::ClassicGroup;
 use super::consumer::Live;
 use super::effects::{Effects, Proposal, Then};
-use super::groups::{Group, Groups, Home};
+use super::groups::{Groups, Home};
 use super::kind::Kind;
 use super::offsets::Room;
 use super::request::{Caller, Heartbeat, Join, Joined, Leave, Left, Reply, Sync, Synced};
@@ -41,6 +41,7 @@ impl Groups {
             return refuse(&join.member, ErrorCode::CoordinatorNotAvailable);
         }
         let id = join.group.clone();
+        let mut records = Vec::new();
         if let Some(Kind::Consumer(live)) = self.groups.get(&*id).map(|group| &group.kind) {
             if !live.group.is_empty() {
                 let (decision, joined) =
@@ -49,21 +50,22 @@ impl Groups {
                 self.propose(now, partition, &id, Vec::new(), decision, reply, effects);
                 return;
             }
-            // Nobody is left who would mind: the group is what the next member makes of it.
-            let records = live.group.tombstones();
-            let (replies, then) = (Vec::new(), Then::Nothing);
-            effects.proposals.push(Proposal { partition, records, replies, then });
-            if let Some(group) = self.groups.get_mut(&*id) {
-                self.bytes -= group.bytes();
-                group.kind = Kind::Classic(Box::new(ClassicGroup::new(now)));
-                self.bytes += group.bytes();
+            if !join.member.is_empty() {
+                return refuse(&join.member, ErrorCode::UnknownMemberId);
             }
+            // Nobody is left who would mind: the group is what the next member makes of it.
+            records = live.group.tombstones();
+        } else if is_known {
+            return self.join_classic(now, caller, join, effects);
         }
-        if !is_known {
-            let mut group = Group::classic(partition);
-            group.kind = Kind::Classic(Box::new(ClassicGroup::new(now)));
-            self.create(&id, group);
-        }
+        // As in Kafka: a group is stored, empty, before anybody is in it, and stays if nobody comes.
+        records.push(ClassicGroup::new(now).record(&id));
+        let (replies, then) = (Vec::new(), Then::Created(Box::new((caller, join))));
+        effects.proposals.push(Proposal { partition, records, replies, then });
+    }
+
+    pub(super) fn join_classic(&mut self, now: Now, caller: Caller, join: Join, effects: &mut Effects) {
+        let id = join.group.clone();
         self.with_group(now, &id, effects, |group, turn| match &mut group.kind {
             Kind::Classic(group) => group.join(turn, caller, join),
             Kind::Consumer(_) => {}

@@ -35,7 +35,7 @@ impl Groups {
                     Kind::Consumer(_) => {}
                 });
             }
-            Then::Nothing | Then::Assigned { .. } | Then::Replaced(_) => {}
+            Then::Nothing | Then::Assigned { .. } | Then::Replaced(_) | Then::Created(_) => {}
         }
         self.apply_all(partition, &records);
         match then {
@@ -46,6 +46,10 @@ impl Groups {
                     Kind::Classic(_) | Kind::Consumer(_) => Vec::new(),
                 });
                 replies.extend(waiting.into_iter().flatten());
+            }
+            Then::Created(first) => {
+                let (caller, join) = *first;
+                self.join_classic(now, caller, join, &mut effects);
             }
             Then::Settled { group, decision } => self.settle(now, &group, &decision, &mut effects),
             Then::Downgraded { group: id } => {
@@ -77,6 +81,7 @@ impl Groups {
             Then::Replaced(replacement) => {
                 effects.reply(replacement.caller, Reply::Joined(Joined::refused("", error)));
             }
+            Then::Created(first) => effects.reply(first.0, Reply::Joined(Joined::refused("", error))),
         }
         effects
     }
@@ -163,11 +168,8 @@ impl Groups {
 
     /// The group is gone; offsets that were not deleted before are a simple group's.
     fn reset(&mut self, id: &str) {
-        self.change_known(id, |group| {
-            group.kind = Kind::Classic(Box::default());
-            group.is_stored = !group.offsets.is_empty();
-        });
-        if self.groups.get(id).is_some_and(|group| !group.is_stored) {
+        self.change_known(id, |group| group.kind = Kind::Classic(Box::default()));
+        if self.groups.get(id).is_some_and(|group| group.offsets.is_empty()) {
             self.forget(id);
         }
     }
@@ -176,10 +178,7 @@ impl Groups {
         if !self.groups.contains_key(id) {
             self.create(id, Group::classic(partition));
         }
-        self.change_known(id, |group| {
-            group.is_stored = true;
-            change(group);
-        });
+        self.change_known(id, change);
     }
 
     fn change_known(&mut self, id: &str, change: impl FnOnce(&mut Group)) {

@@ -142,9 +142,8 @@ pub fn equal(known: &Coordinated, live: &Groups, partition: PartitionIndex) -> V
         Promise::GroupsReplayed
             .holds(same, || format!("group {id}: the log says {logged}, its coordinator {known}"))?;
     }
-    let here = live.iter().filter(|(_, group)| group.partition == partition && group.is_stored);
-    match here.map(|(id, _)| id).find(|id| replica.group(id).is_none()) {
-        Some(id) => Promise::GroupsReplayed.broken(format!("group {id} is stored, and in no log")),
+    match live.of_partition(partition).map(|(id, _)| id).find(|id| replica.group(id).is_none()) {
+        Some(id) => Promise::GroupsReplayed.broken(format!("group {id} is known, and in no log")),
         None => Ok(()),
     }
 }

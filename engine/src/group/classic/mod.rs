@@ -112,7 +112,7 @@ impl ClassicGroup {
         self.protocol_type.is_none() && self.is_empty() && self.pending.is_empty()
     }
 
-    /// Nothing is stored of it and nobody waits in it: it may be forgotten.
+    /// Nobody is in it or expected: without offsets it may go.
     pub fn is_trivial(&self) -> bool {
         self.is_empty() && self.pending.is_empty()
     }

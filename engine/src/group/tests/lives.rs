@@ -3,6 +3,8 @@
 use super::super::config::GroupConfig;
 use super::super::groups::partition_of;
 use super::super::request::*;
+use super::super::walk::Wanted;
+use super::offsets::walk;
 use super::{Bench, PARTITION, join};
 use crate::base::{CoreId, PartitionIndex, TopicId};
 use crate::error::ErrorCode;
@@ -53,11 +55,40 @@ fn beyond_its_memory_a_core_takes_no_new_group_and_serves_the_others() {
     assert!(refused > 100, "{refused}");
     assert!(bench.groups.bytes() < 210_000);
     assert_eq!(bench.beat("first", &members[0], generation), ErrorCode::None);
-    // Who was given an id and does not come back leaves nothing.
+    // Who was given an id and does not come back leaves an empty group, which goes when somebody looks.
     bench.pass_ms(9_000);
     bench.beat("first", &members[0], generation);
     bench.pass_ms(1_001);
+    walk(&mut bench, Wanted::Old);
     assert_eq!(bench.groups.len(), 1);
+}
+
+/// As Kafka does it: a group is in the log before anybody is in it, and stays there when the one who was given an id never comes.
+#[test]
+fn a_group_is_stored_empty_when_its_first_member_is_given_an_id() {
+    let mut bench = Bench::kafka();
+    let call = bench.join("g", "", &["range"]);
+    let member = bench.joined(call).member;
+    assert_eq!((bench.state("g"), bench.log.len()), ("Empty", 1));
+    bench.check_replay();
+    walk(&mut bench, Wanted::Old);
+    assert_eq!(bench.state("g"), "Empty", "somebody is expected");
+    bench.pass_ms(10_001);
+    assert_eq!(bench.state("g"), "Empty");
+    let late = bench.join("g", &member, &["range"]);
+    assert_eq!(bench.joined(late).error, ErrorCode::UnknownMemberId);
+    walk(&mut bench, Wanted::Old);
+    assert_eq!((bench.state("g"), bench.groups.bytes()), ("Dead", 0));
+    bench.check_replay();
+}
+
+#[test]
+fn a_group_that_cannot_be_stored_is_none() {
+    let mut bench = Bench::kafka();
+    bench.refusal = Some(ErrorCode::CoordinatorNotAvailable);
+    let call = bench.join("g", "", &["range"]);
+    assert_eq!(bench.joined(call).error, ErrorCode::CoordinatorNotAvailable);
+    assert_eq!((bench.groups.len(), bench.groups.bytes(), bench.groups.next_deadline()), (0, 0, None));
 }
 
 #[test]

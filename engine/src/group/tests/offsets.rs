@@ -41,7 +41,7 @@ fn committed(bench: &mut Bench, group: &str, id: TopicId) -> i64 {
     }
 }
 
-fn walk(bench: &mut Bench, wanted: Wanted) {
+pub fn walk(bench: &mut Bench, wanted: Wanted) {
     bench.groups.walk(wanted);
     while bench.groups.is_walking() {
         let effects = bench.groups.walk_on(bench.now, &|partition| partition == PARTITION);

@@ -337,6 +337,11 @@ fn a_group_without_members_is_of_whatever_kind_comes_next() {
     all.beat(join("new", &["foo"])).unwrap();
     all.beat(plain("new", -1)).unwrap();
     assert_eq!(all.kind(), "consumer");
+    let Reply::Joined(stranger) = all.ask(join_classic("somebody")) else { panic!() };
+    assert_eq!((stranger.error, all.kind()), (ErrorCode::UnknownMemberId, "consumer"));
+    let Reply::Joined(given) = all.ask(join_classic("")) else { panic!() };
+    assert_eq!((given.error, all.kind()), (ErrorCode::MemberIdRequired, "classic"));
+    all.loaded_is_the_same();
     let (old, _) = all.classic_group();
     assert_eq!(all.kind(), "classic");
     all.loaded_is_the_same();
