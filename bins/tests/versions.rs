@@ -34,6 +34,7 @@ use net::wire::{
     metadata::{MetadataRequest, MetadataRequestTopic},
     offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic},
     produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
+    update_features::{FeatureUpdateKey, UpdateFeaturesRequest},
 };
 
 const TOPIC: &str = "orders";
@@ -210,6 +211,14 @@ fn every_version_that_is_told_of_is_served() {
     };
     asked.each(&broker, elect, |_, response| {
         assert_eq!(response.replica_election_results[0].partition_result[0].error_code, 84);
+    });
+    let finalize = |_| {
+        let update =
+            FeatureUpdateKey { feature: "group.version".into(), max_version_level: 1, ..Default::default() };
+        UpdateFeaturesRequest { feature_updates: vec![update], ..Default::default() }
+    };
+    asked.each(&broker, finalize, |version, response| {
+        assert_eq!((response.error_code, response.results.len()), (0, usize::from(version < 2)));
     });
     let moving = |_| ListPartitionReassignmentsRequest::default();
     asked

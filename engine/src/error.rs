@@ -111,6 +111,7 @@ codes! {
     ProducerFenced = 90,
     ResourceNotFound = 91,
     DuplicateResource = 92,
+    InvalidUpdateVersion = 95,
     UnknownTopicId = 100,
     FetchSessionTopicIdError = 106,
     FencedMemberEpoch = 110,

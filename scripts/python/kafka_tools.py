@@ -31,7 +31,7 @@ MISSING = set(
     """SaslHandshake SaslAuthenticate AddPartitionsToTxn AddOffsetsToTxn EndTxn WriteTxnMarkers TxnOffsetCommit
     DescribeTransactions ListTransactions DescribeAcls CreateAcls DeleteAcls AlterReplicaLogDirs CreateDelegationToken
     RenewDelegationToken ExpireDelegationToken DescribeDelegationToken AlterPartitionReassignments DescribeClientQuotas
-    AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeQuorum UpdateFeatures
+    AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeQuorum
     UnregisterBroker GetTelemetrySubscriptions PushTelemetry
     ShareGroupHeartbeat ShareGroupDescribe ShareFetch ShareAcknowledge AddRaftVoter RemoveRaftVoter
     InitializeShareGroupState ReadShareGroupState WriteShareGroupState DeleteShareGroupState

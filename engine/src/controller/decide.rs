@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::image::Image;
 use super::limits::PRODUCER_IDS_PER_BLOCK;
 use super::record::{ConfigResource, MetadataRecord};
-use super::{configs, placement, topics};
+use super::{configs, features, placement, topics};
 use crate::base::{Incarnation, NodeId, PartitionIndex, ProducerId, TopicId};
 use crate::error::{ErrorCode, Refusal};
 
@@ -65,6 +65,10 @@ pub enum Instruction {
     },
     AlterConfigs {
         resources: Vec<ConfigChange>,
+        mode: Mode,
+    },
+    UpdateFeatures {
+        changes: Vec<FeatureChange>,
         mode: Mode,
     },
     AllocateProducerIds,
@@ -133,6 +137,34 @@ pub enum ConfigOperation {
     Subtract,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureChange {
+    pub name: String,
+    pub level: i16,
+    pub upgrade: Upgrade,
+}
+
+/// Which way a feature's level may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    Upgrade,
+    SafeDowngrade,
+    UnsafeDowngrade,
+    Unknown,
+}
+
+impl Upgrade {
+    /// Kafka's number (org.apache.kafka.clients.admin.FeatureUpdate.UpgradeType).
+    pub fn from_code(code: i8) -> Upgrade {
+        match code {
+            1 => Upgrade::Upgrade,
+            2 => Upgrade::SafeDowngrade,
+            3 => Upgrade::UnsafeDowngrade,
+            _ => Upgrade::Unknown,
+        }
+    }
+}
+
 impl ConfigOperation {
     /// Kafka's number (org.apache.kafka.clients.admin.AlterConfigOp.OpType).
     pub fn from_code(code: i8) -> Option<ConfigOperation> {
@@ -156,6 +188,7 @@ pub enum Outcome {
     PartitionsCreated(Vec<TopicGrown>),
     /// One answer per resource, in the order asked.
     ConfigsAltered(Vec<ConfigAltered>),
+    FeaturesUpdated,
     ProducerIds(ProducerIdBlock),
     BrokerStarted,
     /// The instruction as a whole is not possible.
@@ -234,6 +267,12 @@ pub fn decide(image: &Image, instruction: Instruction, context: &Context) -> Dec
         Instruction::AlterConfigs { resources, mode } => {
             let (records, altered) = configs::alter(image, resources, context);
             (records, Outcome::ConfigsAltered(altered), mode)
+        }
+        Instruction::UpdateFeatures { changes, mode } => {
+            match features::update(image, &changes, context.node) {
+                Ok(records) => (records, Outcome::FeaturesUpdated, mode),
+                Err(refusal) => return Decision { records: Vec::new(), outcome: Outcome::Refused(refusal) },
+            }
         }
         Instruction::AllocateProducerIds => return allocate_producer_ids(image),
         Instruction::StartBroker { incarnation } => return start_broker(image, incarnation, context),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use super::error::ApplyError;
+use super::features::Feature;
 use super::names;
 use super::record::{ConfigResource, MetadataRecord, PartitionRecord};
 use crate::base::{
@@ -138,12 +139,9 @@ impl Image {
         self.brokers.iter().map(|(node, broker)| (*node, *broker))
     }
 
-    pub fn feature(&self, name: &str) -> Option<i16> {
-        self.features.get(name).copied()
-    }
-
-    pub fn features(&self) -> impl Iterator<Item = (&str, i16)> {
-        self.features.iter().map(|(name, level)| (name.as_str(), *level))
+    /// The level at which it is finalized; 0: it is not.
+    pub fn feature(&self, feature: &Feature) -> i16 {
+        self.features.get(feature.name).copied().unwrap_or(feature.level_first)
     }
 
     /// The first producer id that no block has taken.
@@ -178,11 +176,7 @@ impl Image {
                 Ok(())
             }
             MetadataRecord::Feature { name, level } => {
-                if *level == 0 {
-                    self.features.remove(name);
-                } else {
-                    self.features.insert(name.clone(), *level);
-                }
+                self.features.insert(name.clone(), *level);
                 Ok(())
             }
         }

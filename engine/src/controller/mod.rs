@@ -6,6 +6,7 @@
 mod configs;
 mod decide;
 mod error;
+mod features;
 mod image;
 pub mod limits;
 mod names;
@@ -18,6 +19,7 @@ mod topics;
 
 pub use decide::*;
 pub use error::{ApplyError, RecordError};
+pub use features::{FEATURES, Feature, GROUP_VERSION};
 pub use image::{BrokerImage, Image, PartitionImage, TopicImage};
 pub use names::{check as check_topic_name, is_internal, topic_id_from_random};
 pub use record::{ConfigResource, MetadataRecord, PartitionRecord};

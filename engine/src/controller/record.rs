@@ -115,7 +115,7 @@ pub enum MetadataRecord {
     ProducerIdBlock {
         next: ProducerId,
     },
-    /// A finalized feature; level 0 removes it.
+    /// The level at which a feature is finalized; 0: not at all.
     Feature {
         name: String,
         level: i16,

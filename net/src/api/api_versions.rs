@@ -4,7 +4,10 @@
 //! A version that is not served is answered in version 0 with UNSUPPORTED_VERSION and the ranges, so that a newer client
 //! can come down. Versions 0–3 leave out supported features whose minimum is 0.
 
-use engine::error::ErrorCode;
+use engine::{
+    controller::{FEATURES, Feature, Image},
+    error::ErrorCode,
+};
 
 use super::{SERVED, TELEMETRY, Telemetry};
 use crate::wire::{
@@ -15,6 +18,7 @@ use crate::wire::{
 };
 
 pub(super) fn answer(
+    image: &Image,
     request: &ApiVersionsRequest,
     version: i16,
     telemetry: Telemetry,
@@ -24,39 +28,28 @@ pub(super) fn answer(
     if version >= 3 && !names.into_iter().all(is_label) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
-    let supported = FEATURES.iter().filter(|feature| version >= 4 || feature.min_version > 0);
+    let supported = FEATURES.iter().filter(|feature| version >= 4 || *feature.levels.start() > 0);
     ApiVersionsResponse {
         api_keys: ranges(telemetry),
-        supported_features: supported.map(Feature::supported).collect(),
-        finalized_features_epoch: FINALIZED_EPOCH,
-        finalized_features: FEATURES.iter().map(Feature::finalized).collect(),
+        supported_features: supported.map(|feature| supports(feature)).collect(),
+        // As in Kafka: what is finalized is as new as the metadata that says it.
+        finalized_features_epoch: image.offset().0,
+        finalized_features: FEATURES.iter().filter_map(|feature| finalized(image, feature)).collect(),
         ..Default::default()
     }
 }
 
-/// What is finalized is part of the software: it changes with it alone.
-const FINALIZED_EPOCH: i64 = 0;
-
-struct Feature {
-    name: &'static str,
-    min_version: i16,
-    /// The highest that is supported, and finalized.
-    version: i16,
+fn supports(feature: &Feature) -> SupportedFeatureKey {
+    let name = Text::from_static(feature.name);
+    let (min_version, max_version) = (*feature.levels.start(), *feature.levels.end());
+    SupportedFeatureKey { name, min_version, max_version }
 }
 
-/// `group.version` 1: the protocol of KIP-848.
-const FEATURES: &[Feature] = &[Feature { name: "group.version", min_version: 0, version: 1 }];
-
-impl Feature {
-    fn supported(&self) -> SupportedFeatureKey {
-        let name = Text::from_static(self.name);
-        SupportedFeatureKey { name, min_version: self.min_version, max_version: self.version }
-    }
-
-    fn finalized(&self) -> FinalizedFeatureKey {
-        let name = Text::from_static(self.name);
-        FinalizedFeatureKey { name, max_version_level: self.version, min_version_level: self.version }
-    }
+/// At level 0 it is none.
+fn finalized(image: &Image, feature: &Feature) -> Option<FinalizedFeatureKey> {
+    let level = image.feature(feature);
+    let name = Text::from_static(feature.name);
+    (level > 0).then_some(FinalizedFeatureKey { name, max_version_level: level, min_version_level: level })
 }
 
 /// For a version that is not served; to be encoded in version 0.
@@ -90,6 +83,8 @@ fn is_label(name: &Text) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use engine::controller::MetadataRecord;
+
     use super::*;
 
     fn request(name: &str) -> ApiVersionsRequest {
@@ -98,7 +93,8 @@ mod tests {
 
     #[test]
     fn every_served_api_is_named_with_its_range() {
-        let response = answer(&request("librdkafka"), 3, Telemetry::Off);
+        let image = Image::default();
+        let response = answer(&image, &request("librdkafka"), 3, Telemetry::Off);
         assert_eq!(response.error_code, 0);
         let produce = &response.api_keys[0];
         assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 13));
@@ -107,21 +103,23 @@ mod tests {
 
     #[test]
     fn a_software_name_that_is_no_label_is_refused_from_version_3() {
+        let image = Image::default();
         for name in ["", "-x", "x.", "a b", "ü"] {
             assert_eq!(
-                answer(&request(name), 3, Telemetry::Off).error_code,
+                answer(&image, &request(name), 3, Telemetry::Off).error_code,
                 ErrorCode::InvalidRequest.code(),
                 "{name}"
             );
-            assert_eq!(answer(&request(name), 2, Telemetry::Off).error_code, 0, "{name}");
+            assert_eq!(answer(&image, &request(name), 2, Telemetry::Off).error_code, 0, "{name}");
         }
-        assert_eq!(answer(&request("apache-kafka-java"), 4, Telemetry::Off).error_code, 0);
+        assert_eq!(answer(&image, &request("apache-kafka-java"), 4, Telemetry::Off).error_code, 0);
     }
 
     #[test]
     fn telemetry_is_told_of_where_it_is_on() {
+        let image = Image::default();
         let tells = |telemetry| {
-            let ranges = answer(&request("librdkafka"), 4, telemetry).api_keys;
+            let ranges = answer(&image, &request("librdkafka"), 4, telemetry).api_keys;
             TELEMETRY.map(|api| ranges.iter().any(|range| range.api_key == api.code()))
         };
         assert_eq!((tells(Telemetry::Off), tells(Telemetry::On)), ([false; 2], [true; 2]));
@@ -136,11 +134,20 @@ mod tests {
 
     #[test]
     fn the_new_group_protocol_is_told_with_its_feature() {
-        let response = answer(&request("librdkafka"), 4, Telemetry::Off);
+        let image = Image::default();
+        let response = answer(&image, &request("librdkafka"), 4, Telemetry::Off);
         assert!(response.api_keys.iter().any(|range| range.api_key == ApiKey::ConsumerGroupHeartbeat.code()));
         let finalized = &response.finalized_features[0];
         assert_eq!((&*finalized.name, finalized.max_version_level), ("group.version", 1));
         assert_eq!(response.supported_features.len(), 1);
-        assert!(answer(&request("librdkafka"), 3, Telemetry::Off).supported_features.is_empty());
+        assert!(answer(&image, &request("librdkafka"), 3, Telemetry::Off).supported_features.is_empty());
+    }
+
+    #[test]
+    fn a_feature_at_level_0_is_supported_and_not_finalized() {
+        let mut image = Image::default();
+        image.apply(&MetadataRecord::Feature { name: "group.version".to_owned(), level: 0 }).unwrap();
+        let response = answer(&image, &request("librdkafka"), 4, Telemetry::Off);
+        assert_eq!((response.supported_features.len(), response.finalized_features.len()), (1, 0));
     }
 }

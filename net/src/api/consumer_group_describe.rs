@@ -12,7 +12,7 @@ use engine::{
 
 use super::{
     Api, OPERATIONS_UNASKED,
-    groups::{GROUP_OPERATIONS, ask_each},
+    groups::{GROUP_OPERATIONS, UNSUPPORTED, ask_each, speaks_consumer},
 };
 use crate::wire::{
     Text,
@@ -31,6 +31,14 @@ pub(super) async fn handle(
 ) -> ConsumerGroupDescribeResponse {
     let operations =
         if request.include_authorized_operations { GROUP_OPERATIONS } else { OPERATIONS_UNASKED };
+    if !speaks_consumer(&api) {
+        let refused = |group| {
+            let refusal = Refusal::new(ErrorCode::UnsupportedVersion, UNSUPPORTED);
+            respond(group, Err(refusal), OPERATIONS_UNASKED)
+        };
+        let groups = request.group_ids.iter().map(refused).collect();
+        return ConsumerGroupDescribeResponse { groups, ..Default::default() };
+    }
     let of = |reply| match reply {
         Reply::ConsumerDescribed(groups) => Some(groups),
         _ => None,

@@ -1,6 +1,7 @@
 //! ConsumerGroupHeartbeat (68), versions 0–1 (KIP-848; regular expressions and member ids of the client's own: KIP-1082, from 1).
 //!
-//! Told of together with the finalized feature `group.version`: a client uses the protocol as soon as it sees it.
+//! Told of together with the finalized feature `group.version`: a client uses the protocol as soon as it sees it. Where that was taken
+//! down to 0, members are refused with UNSUPPORTED_VERSION.
 
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use engine::{
 
 use super::{
     Api,
-    groups::{ask, owned},
+    groups::{UNSUPPORTED, ask, owned, speaks_consumer},
 };
 use crate::wire::{
     Text,
@@ -30,6 +31,9 @@ pub(super) async fn handle(
     version: i16,
     client: Client,
 ) -> ConsumerGroupHeartbeatResponse {
+    if !speaks_consumer(&api) {
+        return respond(Err(Refusal::new(ErrorCode::UnsupportedVersion, UNSUPPORTED)));
+    }
     let heartbeat = heartbeat(&request, version, client, api.node.random());
     let answer = ask(&api, &request.group_id, Request::ConsumerHeartbeat(Box::new(heartbeat))).await;
     respond(match answer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::{
     base::CoreId,
-    controller::Image,
+    controller::{GROUP_VERSION, Image},
     error::ErrorCode,
     group::{
         partition_of,
@@ -22,6 +22,14 @@ use crate::wire::Text;
 
 /// Read, delete, describe, describe and alter configs: all that a group has (KIP-430).
 pub(super) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+
+pub(super) const UNSUPPORTED: &str =
+    "The protocol of KIP-848 is switched off: the feature group.version is finalized at 0.";
+
+/// Whether the protocol of KIP-848 is on.
+pub(super) fn speaks_consumer(api: &Api) -> bool {
+    api.node.with_image(|image| image.feature(GROUP_VERSION) > 0)
+}
 
 /// The core that coordinates a group; none while there is no `__consumer_offsets`.
 pub(super) fn core_of(image: &Image, group: &str) -> Option<CoreId> {

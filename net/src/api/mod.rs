@@ -46,6 +46,7 @@ mod push_telemetry;
 mod resources;
 mod split;
 mod sync_group;
+mod update_features;
 
 use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, task::Waker};
 
@@ -103,6 +104,7 @@ const SERVED: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
     ApiKey::DeleteGroups,
     ApiKey::OffsetDelete,
+    ApiKey::UpdateFeatures,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
     ApiKey::ListConfigResources,
@@ -228,7 +230,8 @@ impl Api {
                 if telemetry == Telemetry::On {
                     self.clients.met(peer.address, &request);
                 }
-                ready(&api_versions::answer(&request, version, telemetry), version, correlation)
+                let answer = |image: &_| api_versions::answer(image, &request, version, telemetry);
+                ready(&self.node.with_image(answer), version, correlation)
             }),
             ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry
                 if self.telemetry() == Telemetry::Off =>
@@ -332,6 +335,9 @@ impl Api {
             ApiKey::DescribeTopicPartitions => read(reader, version).map(|request| {
                 let answer = |image: &_| describe_topic_partitions::answer(image, &self.broker, &request);
                 ready(&self.node.with_image(answer), version, correlation)
+            }),
+            ApiKey::UpdateFeatures => read(reader, version).map(|request| {
+                later(update_features::handle(self.clone(), request, version), version, correlation)
             }),
             ApiKey::DescribeCluster => read(reader, version).map(|request| {
                 ready(&describe_cluster::answer(&self.broker, &request), version, correlation)

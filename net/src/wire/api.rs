@@ -71,6 +71,7 @@ apis! {
     IncrementalAlterConfigs = 44, 0..=1, flexible 1;
     ListPartitionReassignments = 46, 0..=0, flexible 0;
     OffsetDelete = 47, 0..=0, flexible 1;
+    UpdateFeatures = 57, 0..=2, flexible 0;
     DescribeCluster = 60, 0..=2, flexible 0;
     DescribeProducers = 61, 0..=0, flexible 0;
     ConsumerGroupHeartbeat = 68, 0..=1, flexible 0;

@@ -73,6 +73,7 @@ apis! {
     produce ProduceRequest ProduceResponse;
     push_telemetry PushTelemetryRequest PushTelemetryResponse;
     sync_group SyncGroupRequest SyncGroupResponse;
+    update_features UpdateFeaturesRequest UpdateFeaturesResponse;
 }
 
 pub fn run(bytes: &[u8]) -> Reached {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 mod effects;
+mod features;
 mod refusals;
 mod replay;
 

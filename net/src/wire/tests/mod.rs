@@ -74,6 +74,7 @@ macro_rules! for_each_api {
         $visit!(produce, ProduceRequest, ProduceResponse);
         $visit!(push_telemetry, PushTelemetryRequest, PushTelemetryResponse);
         $visit!(sync_group, SyncGroupRequest, SyncGroupResponse);
+        $visit!(update_features, UpdateFeaturesRequest, UpdateFeaturesResponse);
     };
 }
 use for_each_api;
