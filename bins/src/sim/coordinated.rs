@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use engine::{
     base::{Offset, PartitionIndex, TopicId, TopicPartition},
-    group::{Groups, config::GroupConfig, record::GroupRecord},
+    group::{Groups, config::GroupConfig, kind::Kind, record::GroupRecord},
     record::UncheckedBatch,
 };
 
@@ -46,6 +46,16 @@ pub struct Coordinated {
     /// Who was told to have a part in a generation.
     pub parts: BTreeMap<(String, i32, i32), String>,
     pub holdings: BTreeMap<(String, String), Holding>,
+}
+
+fn is_member(groups: &Groups, group: &str, member: &str) -> bool {
+    match groups.group(group).map(|group| &group.kind) {
+        Some(Kind::Classic(classic)) => {
+            classic.describe(group.to_owned()).members.iter().any(|known| &*known.id == member)
+        }
+        Some(Kind::Consumer(live)) => live.group.member(member).is_some(),
+        None => false,
+    }
 }
 
 /// The records of a batch that a coordinator wrote, with their offsets.
@@ -143,6 +153,8 @@ impl Coordinated {
         for (_, record) in batches.filter_map(|bytes| records(bytes).ok()).flatten() {
             groups.apply(partition, &record);
         }
+        // A member that left a classic group is in the log until the next generation is: who starts before that has it again.
+        self.departed.retain(|(group, member)| !is_member(&groups, group, member));
         self.replicas.insert(partition, groups);
     }
 }
