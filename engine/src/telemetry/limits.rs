@@ -9,8 +9,9 @@ pub const SERIES_OF_ONE_MAX: usize = 500;
 /// Series of all clients of a core: each is 200 bytes in memory and in a scrape.
 pub const SERIES_MAX: usize = 5_000;
 
-/// What a push may expand to. A mebibyte compressed is what a client may send by default.
-pub const EXPANDED_BYTES_MAX: usize = 8 << 20;
+/// What a push may expand to, unless `telemetry.max.bytes` is more: it is expanded and read in one turn. A Java consumer with
+/// twenty partitions sends 50 KiB.
+pub const EXPANDED_BYTES_MAX: usize = 2 << 20;
 
 /// Of a metric's name, and of an attribute's key or value; what is longer is cut.
 pub const TEXT_BYTES_MAX: usize = 200;

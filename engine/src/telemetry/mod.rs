@@ -268,7 +268,7 @@ fn codec_of(push: &Push) -> Option<Codec> {
 /// What cannot be read is INVALID_RECORD, as Kafka says of what its reporter throws at.
 fn decode(push: &Push) -> Result<Vec<Point>, ErrorCode> {
     let codec = codec_of(push).ok_or(ErrorCode::UnsupportedCompressionType)?;
-    let expanded =
-        codec.decompress(&push.payload, EXPANDED_BYTES_MAX).map_err(|_| ErrorCode::InvalidRecord)?;
+    let bytes_max = EXPANDED_BYTES_MAX.max(push.bytes_max);
+    let expanded = codec.decompress(&push.payload, bytes_max).map_err(|_| ErrorCode::InvalidRecord)?;
     otlp::read(&expanded).ok_or(ErrorCode::InvalidRecord)
 }

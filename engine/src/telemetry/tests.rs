@@ -56,6 +56,23 @@ fn a_client_asks_pushes_at_its_interval_and_ends() {
     }
 }
 
+/// A field that nobody knows is passed over, however long it is.
+#[test]
+fn a_push_expands_to_so_much_and_more_where_more_may_be_sent() {
+    let mut payload = otlp::tests::pushed("gauge");
+    payload.extend([0x7a, 0x80, 0x80, 0xc0, 0x01]);
+    payload.resize(payload.len() + (3 << 20), 0);
+    let payload = crate::base::Compression::from(Codec::Gzip).compress(&payload).unwrap();
+    for (bytes_max, expected) in [(1 << 20, ErrorCode::InvalidRecord), (4 << 20, ErrorCode::None)] {
+        let request = push(|push| {
+            push.codec = 1;
+            push.bytes_max = bytes_max;
+            push.payload = payload.clone().into();
+        });
+        assert_eq!(Telemetry::default().handle(at(0), request), expected, "{bytes_max}");
+    }
+}
+
 #[test]
 fn a_changed_subscription_is_asked_for_anew() {
     let mut telemetry = Telemetry::default();
