@@ -146,6 +146,7 @@ broker_config! {
     /// `None` until it is set: as many as there are brokers, at most 3.
     offsets_topic_replication_factor: Option<i16> = given("offsets.topic.replication.factor"),
     offsets_topic_segment_bytes: u32 = required("offsets.topic.segment.bytes"),
+    offsets_commit_timeout_ms: u64 = required("offsets.commit.timeout.ms"),
     offsets_retention_minutes: u64 = required("offsets.retention.minutes"),
     offsets_retention_check_interval_ms: u64 = required("offsets.retention.check.interval.ms"),
     offset_metadata_bytes_max: usize = required("offset.metadata.max.bytes"),

@@ -241,8 +241,8 @@ broker_keys! {
         "Connections to each leader; Corelog has one per core.";
     Works "offset.metadata.max.bytes" Int Some("4096"), Any, ReadOnly,
         "The longest metadata of a committed offset.";
-    Planned "offsets.commit.timeout.ms" Int Some("5000"), AtLeast(1), ReadOnly,
-        "How long a commit waits for its replicas.";
+    Works "offsets.commit.timeout.ms" Int Some("5000"), AtLeast(1), ReadOnly,
+        "How long a commit, or another change of a group, waits until it is stored.";
     Works "offsets.retention.check.interval.ms" Long Some("600000"), AtLeast(1), ReadOnly,
         "How often old offsets are looked for.";
     Works "offsets.retention.minutes" Int Some("10080"), AtLeast(1), ReadOnly,

@@ -15,6 +15,8 @@ pub struct GroupConfig {
     pub size_max: usize,
     /// `offset.metadata.max.bytes`
     pub metadata_bytes_max: usize,
+    /// `offsets.commit.timeout.ms`: how long any answer waits for its records, as in Kafka.
+    pub commit_timeout_ms: u64,
     /// `offsets.retention.minutes`, in milliseconds.
     pub retention_ms: i64,
     /// `offsets.retention.check.interval.ms`
@@ -33,6 +35,7 @@ impl Default for GroupConfig {
             session_timeout_ms_max: 1_800_000,
             size_max: i32::MAX as usize,
             metadata_bytes_max: 4096,
+            commit_timeout_ms: 5_000,
             retention_ms: 10_080 * 60_000,
             retention_check_interval_ms: 600_000,
             consumer: Settings::default(),

@@ -27,7 +27,7 @@ use crate::{
     controller::{Instruction, Mode, NewTopic, Outcome},
     error::ErrorCode,
     io::{Device, RingConfig},
-    op::Done,
+    op::{Done, Op, OpId},
     record::{BatchBuilder, Codec, RecordData, headers},
 };
 
@@ -106,9 +106,26 @@ impl Broker {
         replies.into_iter().find(|(id, _)| *id == call).expect("a reply").1
     }
 
+    /// Performs what was drained of the only shard.
+    pub(super) fn perform(&mut self, ops: Vec<(OpId, Op)>) {
+        let (ids, ops): (Vec<_>, Vec<_>) = ops.into_iter().unzip();
+        for (id, done) in ids.into_iter().zip(self.device.perform(ops)) {
+            self.shards[0].complete(self.now, id, done);
+        }
+    }
+
     pub(super) fn create(&mut self, partitions: i32, configs: Vec<(String, Option<String>)>) {
+        self.create_named("t", partitions, configs);
+    }
+
+    pub(super) fn create_named(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: Vec<(String, Option<String>)>,
+    ) {
         let topic = NewTopic {
-            name: "t".into(),
+            name: name.into(),
             id: TOPIC,
             partitions,
             replication_factor: 1,

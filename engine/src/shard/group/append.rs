@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::{INTERNAL, Phase, Ticket};
 use crate::{
-    base::{Now, PartitionIndex, Timestamp, TopicPartition},
+    base::{Deadline, Now, PartitionIndex, Timestamp, TopicPartition},
     error::ErrorCode,
     group::{
+        Groups,
         effects::{Effects, Proposal},
         record::GroupRecord,
         request::{self, Caller},
@@ -32,6 +33,8 @@ pub(super) struct Parked {
     reply: request::Reply,
     /// Appends that it still waits for.
     open: usize,
+    /// Then it waits no more; the later it was parked, the later that is.
+    pub due: Deadline,
 }
 
 impl Shard {
@@ -54,7 +57,7 @@ impl Shard {
         };
         let (replies, effects) = self.coordinator.groups.accept(now, proposal);
         for (caller, reply) in replies {
-            self.park(caller, reply, last.as_slice());
+            self.park(now, caller, reply, last.as_slice());
         }
         Ok(effects)
     }
@@ -112,7 +115,7 @@ impl Shard {
     }
 
     /// Answers when these appends are durable: at once if they are.
-    pub(super) fn park(&mut self, caller: Caller, reply: request::Reply, tickets: &[Ticket]) {
+    pub(super) fn park(&mut self, now: Now, caller: Caller, reply: request::Reply, tickets: &[Ticket]) {
         let number = self.coordinator.next_parked;
         let mut open = 0;
         for ticket in tickets {
@@ -125,8 +128,21 @@ impl Shard {
             self.reply_to(caller, reply);
             return;
         }
+        let due = now.after_ms(self.coordinator.groups.config().commit_timeout_ms);
         self.coordinator.next_parked += 1;
-        self.coordinator.parked.insert(number, Parked { caller, reply, open });
+        self.coordinator.parked.insert(number, Parked { caller, reply, open, due });
+    }
+
+    /// Whoever has waited too long is told so, as Kafka tells it. The records stay on their way, and count when they are there.
+    pub(super) fn stop_waiting(&mut self, now: Now) {
+        for _ in 0..Groups::ALARMS_PER_TURN {
+            let Some(first) = self.coordinator.parked.first_entry() else { return };
+            if !now.reached(first.get().due) {
+                return;
+            }
+            let Parked { caller, reply, .. } = first.remove();
+            self.reply_to(caller, reply.refused(ErrorCode::CoordinatorNotAvailable));
+        }
     }
 
     /// What the shard answered to the coordinator since the last turn. What is answered meanwhile is for the next.

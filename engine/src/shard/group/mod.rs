@@ -10,6 +10,8 @@
 mod append;
 mod homes;
 mod load;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -87,7 +89,8 @@ impl Coordinator {
     }
 
     pub fn next_deadline(&self) -> Option<Deadline> {
-        [self.groups.next_deadline(), self.next_walk].into_iter().flatten().min()
+        let due = self.parked.first_key_value().map(|(_, first)| first.due);
+        [self.groups.next_deadline(), self.next_walk, due].into_iter().flatten().min()
     }
 
     /// The shard has answered one of the coordinator's own calls.
@@ -116,7 +119,9 @@ fn home(
     let partition = partition_of(group, partitions);
     match homes.get(&partition).map(|home| home.phase) {
         None => Err(ErrorCode::NotCoordinator),
-        Some(Phase::Waiting | Phase::Loading { .. }) => Err(ErrorCode::CoordinatorLoadInProgress),
+        Some(Phase::Waiting | Phase::Loading { .. }) => {
+            Err(ErrorCode::CoordinatorLoadInProgress)
+        }
         Some(Phase::Loaded) => Ok(partition),
         Some(Phase::Unreadable) => Err(ErrorCode::CoordinatorNotAvailable),
     }
@@ -135,6 +140,7 @@ fn config(options: &BrokerOptions, bytes_max: usize) -> GroupConfig {
         session_timeout_ms_max: config.group_session_timeout_ms_max,
         size_max: config.group_size_max,
         metadata_bytes_max: config.offset_metadata_bytes_max,
+        commit_timeout_ms: config.offsets_commit_timeout_ms,
         retention_ms: i64::try_from(retention_ms).unwrap_or(i64::MAX),
         retention_check_interval_ms: config.offsets_retention_check_interval_ms,
         consumer: consumer_settings(&config),
@@ -170,6 +176,7 @@ impl Shard {
     pub(super) fn advance_groups(&mut self, now: Now) {
         self.find_homes(now);
         self.take_answers(now);
+        self.stop_waiting(now);
         self.load_on(now);
         for _ in 0..Groups::ALARMS_PER_TURN {
             let Some(effects) = self.coordinator.groups.ring(now) else { break };
@@ -236,7 +243,7 @@ impl Shard {
                 };
                 let last = |partition| self.coordinator.homes.get(partition)?.last_append;
                 let tickets: Vec<Ticket> = partitions.iter().filter_map(last).collect();
-                self.park(caller, reply, &tickets);
+                self.park(now, caller, reply, &tickets);
             }
         }
     }
