@@ -1,6 +1,7 @@
 //! All groups of one core: finds the group of a request, keeps the order of time and the count of memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::classic::Turn;
@@ -106,6 +107,17 @@ impl Groups {
     pub fn of_partition(&self, partition: PartitionIndex) -> impl Iterator<Item = (&GroupId, &Group)> {
         let residents = self.residents.get(&partition).into_iter().flatten();
         residents.filter_map(|id| self.groups.get_key_value(id))
+    }
+
+    /// Ids of a partition's groups behind this one, in their order.
+    pub(super) fn residents_after(
+        &self,
+        partition: PartitionIndex,
+        after: Option<GroupId>,
+    ) -> impl Iterator<Item = &GroupId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let residents = self.residents.get(&partition);
+        residents.into_iter().flat_map(move |ids| ids.range((from.clone(), Bound::Unbounded)))
     }
 
     pub(super) fn room(&self) -> Room {

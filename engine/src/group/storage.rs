@@ -188,12 +188,19 @@ impl Groups {
         self.bytes = self.bytes - before + group.bytes();
     }
 
-    /// A partition has been replayed: its groups are at work.
-    pub fn loaded(&mut self, now: Now, partition: PartitionIndex) -> Effects {
+    /// A partition has been replayed: the groups behind this one go to work, at most so many. Those that did.
+    pub fn start(
+        &mut self,
+        now: Now,
+        partition: PartitionIndex,
+        after: Option<GroupId>,
+        count_max: usize,
+    ) -> (Vec<GroupId>, Effects) {
         let mut effects = Effects::default();
-        for id in self.ids_of_partition(partition) {
+        let ids: Vec<GroupId> = self.residents_after(partition, after).take(count_max).cloned().collect();
+        for id in &ids {
             let topics = self.topics.clone();
-            self.with_group(now, &id, &mut effects, |group, turn| match &mut group.kind {
+            self.with_group(now, id, &mut effects, |group, turn| match &mut group.kind {
                 Kind::Classic(group) => group.loaded(turn),
                 Kind::Consumer(live) => {
                     let settings = turn.config.consumer.with(topics.options(turn.id));
@@ -203,7 +210,7 @@ impl Groups {
                 }
             });
         }
-        effects
+        (ids, effects)
     }
 
     /// A partition is not this core's any more, or must be replayed: its groups are forgotten, whoever waits is told.

@@ -35,7 +35,7 @@ pub fn run(bytes: &[u8]) -> Reached {
         let what = input.u8() % 5;
         if loading && what != 0 {
             loading = false;
-            let effects = coordinator.groups.loaded(coordinator.now, PARTITION);
+            let (_, effects) = coordinator.groups.start(coordinator.now, PARTITION, None, usize::MAX);
             coordinator.carry_out(effects);
         }
         match what {

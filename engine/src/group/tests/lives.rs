@@ -96,7 +96,7 @@ fn a_loaded_group_goes_on_where_it_was_and_loses_who_stays_silent() {
     let mut bench = Bench::kafka();
     let (members, generation) = bench.stable("g", 2);
     bench.groups = bench.replayed();
-    let effects = bench.groups.loaded(bench.now, PARTITION);
+    let (_, effects) = bench.groups.start(bench.now, PARTITION, None, usize::MAX);
     bench.carry_out(effects);
     bench.pass_ms(9_000);
     assert_eq!(bench.beat("g", &members[1], generation), ErrorCode::None);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{INTERNAL, Phase, Ticket};
+use super::{INTERNAL, Ticket};
 use crate::{
     base::{Deadline, Now, PartitionIndex, Timestamp, TopicPartition},
     error::ErrorCode,
@@ -69,7 +69,7 @@ impl Shard {
         partition: PartitionIndex,
         records: &[GroupRecord],
     ) -> Result<Option<Ticket>, ErrorCode> {
-        let home = self.coordinator.homes.get(&partition).filter(|home| home.phase == Phase::Loaded);
+        let home = self.coordinator.homes.get(&partition).filter(|home| home.phase.is_read());
         let id = home.ok_or(ErrorCode::NotCoordinator)?.id;
         let (_, found) = self.table.lookup(id).ok_or(ErrorCode::NotCoordinator)?;
         let bytes_max = found.settings.batch_bytes_max.min(self.payload_bytes_max);
@@ -154,7 +154,7 @@ impl Shard {
                     self.appended(now, ticket, partition, parked, append_error(&answers));
                 }
                 (Some(InFlight::Read { partition }), Reply::Fetched(answers)) => {
-                    self.loaded_chunk(now, partition, answers);
+                    self.loaded_chunk(partition, answers);
                 }
                 // Of a partition that was let go.
                 _ => {}

@@ -1,13 +1,13 @@
 //! Which partitions of `__consumer_offsets` are this core's, and how far each is.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Coordinator, OFFSETS_TOPIC, Ticket, topics::ImageTopics};
 use crate::{
     base::{Now, Offset, PartitionIndex, TopicId, TopicPartition},
     controller::Image,
     error::ErrorCode,
-    group::walk::Wanted,
+    group::{timers::GroupId, walk::Wanted},
     shard::{Shard, command::Changed},
 };
 
@@ -19,19 +19,39 @@ pub(super) enum Phase {
         next: Offset,
         end: Offset,
     },
+    /// Read; its groups go to work, a few a turn.
+    Starting,
     Loaded,
     /// The log cannot be read: its groups have no coordinator until a start.
     Unreadable,
+}
+
+impl Phase {
+    /// Memory says what the log says, so that records can be added to both.
+    pub fn is_read(self) -> bool {
+        matches!(self, Phase::Starting | Phase::Loaded)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Home {
     pub id: TopicPartition,
     pub phase: Phase,
+    /// The last group that has gone to work; none: not one has.
+    pub started: Option<GroupId>,
+    /// Topics that groups have offsets of, and that are none any more.
+    pub gone: BTreeSet<(String, TopicId)>,
     /// The last append, while it is in flight.
     pub last_append: Option<Ticket>,
     /// Appends in flight.
     pub appends: usize,
+}
+
+impl Home {
+    fn new(id: TopicPartition) -> Home {
+        let (started, gone) = (None, BTreeSet::new());
+        Home { id, phase: Phase::Waiting, started, gone, last_append: None, appends: 0 }
+    }
 }
 
 impl Coordinator {
@@ -72,8 +92,7 @@ impl Shard {
         }
         for (partition, topic) in here {
             let id = TopicPartition { topic, partition };
-            let home = Home { id, phase: Phase::Waiting, last_append: None, appends: 0 };
-            self.coordinator.homes.entry(partition).or_insert(home);
+            self.coordinator.homes.entry(partition).or_insert_with(|| Home::new(id));
         }
         self.coordinator.topic = topic.map(|topic| (topic.id, topic.partitions.len() as i32));
     }
@@ -94,10 +113,11 @@ impl Shard {
     /// What memory says of these groups is not what the log says: the log counts.
     pub(super) fn reload(&mut self, now: Now, partition: PartitionIndex) {
         let Some(home) = self.coordinator.homes.get_mut(&partition) else { return };
-        if home.phase != Phase::Loaded {
+        if !home.phase.is_read() {
             return;
         }
-        home.phase = Phase::Waiting;
+        (home.phase, home.started) = (Phase::Waiting, None);
+        home.gone.clear();
         self.wake = true;
         let effects = self.coordinator.groups.unload(now, partition, ErrorCode::NotCoordinator);
         self.carry_out(now, effects);

@@ -9,6 +9,7 @@ use crate::{
     error::ErrorCode,
     group::{
         record::{GroupRecord, RecordError},
+        timers::GroupId,
         walk::Wanted,
     },
     limits::BATCH_BYTES_MAX,
@@ -25,8 +26,12 @@ const LOADS_MAX: usize = 4;
 /// One read: what a turn replays of a partition. A larger batch comes whole.
 const LOAD_BYTES: u32 = 256 << 10;
 
+/// Groups that go to work in one turn: each has its members' alarms set, and its offsets looked through. A core with
+/// 10,000 of them serves everything else in between.
+pub(super) const GROUPS_STARTED_PER_TURN: usize = 256;
+
 impl Shard {
-    pub(super) fn load_on(&mut self, now: Now) {
+    pub(super) fn load_on(&mut self) {
         let loading = |phase: Phase| matches!(phase, Phase::Loading { .. });
         let mut free = LOADS_MAX
             .saturating_sub(self.coordinator.homes.values().filter(|home| loading(home.phase)).count());
@@ -45,7 +50,7 @@ impl Shard {
             // Its partition is opened with the image; until then there is nothing to read.
             let Some((_, log)) = self.table.lookup(home.id) else { continue };
             home.phase = Phase::Loading { next: log.live.start(), end: log.live.next() };
-            self.read_on(now, partition);
+            self.read_on(partition);
             // An empty one, as all of a new topic are, is done already.
             let is_reading = |home: &Home| matches!(home.phase, Phase::Loading { .. });
             free -= usize::from(self.coordinator.homes.get(&partition).is_some_and(is_reading));
@@ -53,15 +58,12 @@ impl Shard {
     }
 
     /// Asks for the next chunk, or is done.
-    fn read_on(&mut self, now: Now, partition: PartitionIndex) {
+    fn read_on(&mut self, partition: PartitionIndex) {
         let Some(home) = self.coordinator.homes.get_mut(&partition) else { return };
         let Phase::Loading { next, end } = home.phase else { return };
         let id = home.id;
         if next >= end {
-            home.phase = Phase::Loaded;
-            let effects = self.coordinator.groups.loaded(now, partition);
-            self.carry_out(now, effects);
-            self.forget_unknown_topics(partition);
+            home.phase = Phase::Starting;
             return;
         }
         let (ticket, call) = self.ticket();
@@ -70,7 +72,7 @@ impl Shard {
         self.fetch(call, Fetch { partitions: vec![part], bytes_max: LOAD_BYTES });
     }
 
-    pub(super) fn loaded_chunk(&mut self, now: Now, partition: PartitionIndex, mut answers: Vec<Fetched>) {
+    pub(super) fn loaded_chunk(&mut self, partition: PartitionIndex, mut answers: Vec<Fetched>) {
         let Some(home) = self.coordinator.homes.get_mut(&partition) else { return };
         let Phase::Loading { next, end } = home.phase else { return };
         let Some(answer) = answers.pop() else { return };
@@ -79,7 +81,7 @@ impl Shard {
             // Retention or compaction was faster: what is gone is not needed.
             ErrorCode::OffsetOutOfRange if answer.log_start > next => {
                 home.phase = Phase::Loading { next: answer.log_start, end };
-                self.read_on(now, partition);
+                self.read_on(partition);
                 return;
             }
             error => {
@@ -103,7 +105,7 @@ impl Shard {
         if let Some(home) = self.coordinator.homes.get_mut(&partition) {
             home.phase = Phase::Loading { next: reached, end };
         }
-        self.read_on(now, partition);
+        self.read_on(partition);
     }
 
     /// A record that is not understood is passed over and told: the others are worth having.
@@ -128,20 +130,47 @@ impl Shard {
         }
     }
 
+    /// The next groups of partitions that are read go to work.
+    pub(super) fn start_on(&mut self, now: Now) {
+        let mut left = GROUPS_STARTED_PER_TURN;
+        let starts = |(_, home): &(&PartitionIndex, &Home)| home.phase == Phase::Starting;
+        while let Some((&partition, home)) = self.coordinator.homes.iter().find(starts) {
+            if left == 0 {
+                self.wake = true;
+                return;
+            }
+            let after = home.started.clone();
+            let (started, effects) = self.coordinator.groups.start(now, partition, after, left);
+            self.carry_out(now, effects);
+            let gone = self.unknown_topics(&started);
+            let Some(home) = self.coordinator.homes.get_mut(&partition) else { return };
+            home.gone.extend(gone);
+            if started.len() == left {
+                home.started = started.last().cloned();
+                left = 0;
+                continue;
+            }
+            left -= started.len();
+            (home.phase, home.started) = (Phase::Loaded, None);
+            let gone = std::mem::take(&mut home.gone);
+            if !gone.is_empty() {
+                self.coordinator.groups.walk(Wanted::OfTopics(gone.into_iter().collect()));
+                self.wake = true;
+            }
+        }
+    }
+
     /// A stop may have come between a topic's end and that of its offsets.
-    fn forget_unknown_topics(&mut self, partition: PartitionIndex) {
-        let mut gone: BTreeSet<(String, TopicId)> = BTreeSet::new();
-        for (_, group) in self.coordinator.groups.of_partition(partition) {
+    fn unknown_topics(&self, groups: &[GroupId]) -> BTreeSet<(String, TopicId)> {
+        let mut gone = BTreeSet::new();
+        for group in groups.iter().filter_map(|id| self.coordinator.groups.group(id)) {
             for (name, partitions) in group.offsets.topics() {
                 let ids = partitions.values().map(|committed| committed.topic).filter(|id| !id.is_zero());
                 let unknown = ids.filter(|id| self.image.topic_by_id(*id).is_none());
                 gone.extend(unknown.map(|id| (name.to_string(), id)));
             }
         }
-        if !gone.is_empty() {
-            self.coordinator.groups.walk(Wanted::OfTopics(gone.into_iter().collect()));
-            self.wake = true;
-        }
+        gone
     }
 }
 

@@ -105,7 +105,7 @@ impl Coordinator {
     }
 
     fn is_loading(&self) -> bool {
-        self.homes.values().any(|home| matches!(home.phase, Phase::Waiting | Phase::Loading { .. }))
+        !self.homes.values().all(|home| matches!(home.phase, Phase::Loaded | Phase::Unreadable))
     }
 }
 
@@ -119,7 +119,7 @@ fn home(
     let partition = partition_of(group, partitions);
     match homes.get(&partition).map(|home| home.phase) {
         None => Err(ErrorCode::NotCoordinator),
-        Some(Phase::Waiting | Phase::Loading { .. }) => {
+        Some(Phase::Waiting | Phase::Loading { .. } | Phase::Starting) => {
             Err(ErrorCode::CoordinatorLoadInProgress)
         }
         Some(Phase::Loaded) => Ok(partition),
@@ -177,7 +177,8 @@ impl Shard {
         self.find_homes(now);
         self.take_answers(now);
         self.stop_waiting(now);
-        self.load_on(now);
+        self.load_on();
+        self.start_on(now);
         for _ in 0..Groups::ALARMS_PER_TURN {
             let Some(effects) = self.coordinator.groups.ring(now) else { break };
             self.carry_out(now, effects);
@@ -206,8 +207,8 @@ impl Shard {
             return;
         }
         let homes = &coordinator.homes;
-        let is_loaded = |partition| homes.get(&partition).is_some_and(|home| home.phase == Phase::Loaded);
-        let effects = coordinator.groups.walk_on(now, &is_loaded);
+        let is_read = |partition| homes.get(&partition).is_some_and(|home| home.phase.is_read());
+        let effects = coordinator.groups.walk_on(now, &is_read);
         self.wake = true;
         self.carry_out(now, effects);
     }

@@ -1,6 +1,6 @@
-//! Groups on a shard's own log: how long an answer waits for the disk.
+//! Groups on a shard's own log: how long an answer waits for the disk, and how a start comes to its groups.
 
-use super::{Groups, OFFSETS_TOPIC};
+use super::{Groups, OFFSETS_TOPIC, Phase, load::GROUPS_STARTED_PER_TURN};
 use crate::{
     base::{CoreId, PartitionIndex, TopicId},
     error::ErrorCode,
@@ -102,4 +102,43 @@ fn what_was_answered_too_late_holds_up_nobody_who_came_after() {
     turn(&mut broker, 0);
     assert_eq!(turn(&mut broker, 5_000), Groups::ALARMS_PER_TURN, "so many a turn");
     assert_eq!(turn(&mut broker, 0), Groups::ALARMS_PER_TURN + 1);
+}
+
+#[test]
+fn groups_of_a_start_go_to_work_a_few_a_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = started(&directory);
+    let count = GROUPS_STARTED_PER_TURN + 10;
+    for number in 0..count {
+        send(&mut broker, (1 << 40) + number as u64, commit(&format!("g{number}")));
+    }
+    assert!(broker.settle().iter().all(|(_, reply)| code(reply) == ErrorCode::None));
+    drop(broker);
+
+    let mut broker = Broker::start(directory.path(), 1);
+    let mut turns = 0;
+    let mut replies = Vec::new();
+    loop {
+        let shard = &mut broker.shards[0];
+        shard.turn(broker.now);
+        let mut ops = Vec::new();
+        shard.drain_ops(&mut ops);
+        shard.drain_replies(&mut replies);
+        match shard.coordinator.homes[&FIRST].phase {
+            Phase::Loaded => break,
+            Phase::Starting => {
+                assert!(shard.wants_turn());
+                turns += 1;
+                send(&mut broker, turns, commit("g0"));
+            }
+            Phase::Waiting | Phase::Loading { .. } => {}
+            Phase::Unreadable => panic!("it can be read"),
+        }
+        broker.perform(ops);
+    }
+    assert_eq!(turns, 1, "{count} groups, {GROUPS_STARTED_PER_TURN} a turn");
+    assert_eq!(code(&replies[0].1), ErrorCode::CoordinatorLoadInProgress);
+    for group in ["g0", &format!("g{}", count - 1)] {
+        assert_eq!(committed(&mut broker, group), 7);
+    }
 }
