@@ -53,7 +53,7 @@ pub struct Member {
     /// Generation or epoch.
     pub generation: i32,
     pub parts: BTreeSet<Part>,
-    /// It has not told the coordinator yet what it has.
+    /// It has not told the coordinator yet what it has: it does until that is answered.
     pub tells: bool,
     /// Who it was: member and generation.
     pub past: Option<(String, i32)>,
@@ -87,6 +87,8 @@ pub enum Wish {
         member: String,
         epoch: i32,
         at: u64,
+        /// It says what it has.
+        tells: bool,
     },
 }
 
@@ -287,9 +289,9 @@ impl World {
         }
         let joins = member.state == State::Out;
         let epoch = if joins { Epoch::JOIN } else { Epoch(member.generation) };
-        let owned = std::mem::take(&mut member.tells) && !joins;
-        let owned = if joins { Some(Vec::new()) } else { owned.then(|| grouped(&member.parts)) };
-        let wish = Wish::Consumer { member: member.id.clone(), epoch: member.generation, at };
+        let tells = member.tells && !joins;
+        let owned = if joins { Some(Vec::new()) } else { tells.then(|| grouped(&member.parts)) };
+        let wish = Wish::Consumer { member: member.id.clone(), epoch: member.generation, at, tells };
         let id = member.id.clone();
         let heartbeat = self.heartbeat(number, id, epoch, joins.then_some(topics), owned);
         self.wish(client, owner, wish, Request::ConsumerHeartbeat(Box::new(heartbeat)));

@@ -81,9 +81,9 @@ impl World {
                 Some(found) => self.group_error("OffsetFetch", found.error),
                 None => Promise::Answers.broken("OffsetFetch is answered with nothing"),
             },
-            (Wish::Consumer { member, epoch, at }, Reply::ConsumerHeartbeat(answer)) => {
+            (Wish::Consumer { member, epoch, at, tells }, Reply::ConsumerHeartbeat(answer)) => {
                 if lives {
-                    self.led(number, (member, epoch, at), answer)
+                    self.led(number, (member, epoch, at, tells), answer)
                 } else {
                     Ok(())
                 }
@@ -192,7 +192,7 @@ impl World {
     fn led(
         &mut self,
         number: usize,
-        (id, epoch, at): (String, i32, u64),
+        (id, epoch, at, tells): (String, i32, u64, bool),
         answer: Result<ConsumerHeartbeatReply, Refusal>,
     ) -> Verdict {
         let member = &mut self.members.members[number];
@@ -219,6 +219,7 @@ impl World {
         };
         groups::epoch_told(&member.group, &id, reply.epoch.0, epoch)?;
         (member.state, member.generation) = (State::In, reply.epoch.0);
+        member.tells &= !tells;
         if let Some(assignment) = reply.assignment {
             let parts = assignment.iter().flat_map(|(topic, partitions)| {
                 partitions.iter().map(|partition| (*topic, partition.0)).collect::<Vec<Part>>()
