@@ -13,8 +13,11 @@ impl World {
     pub fn checkpointed(&mut self, checkpoint: &Checkpoint) -> Verdict {
         let now = self.now().wall;
         for one in &checkpoint.partitions {
-            let changes =
-                compaction::checkpointed(&self.disk, &self.model, one.partition, &one.directory, &one.log)?;
+            let changes = if self.is_deleted(one.partition) {
+                Vec::new()
+            } else {
+                compaction::checkpointed(&self.disk, &self.model, one.partition, &one.directory, &one.log)?
+            };
             let changed = !changes.is_empty();
             self.learn(one.partition, changes);
             self.model.checkpointed(one.partition, &one.log, now);
@@ -23,6 +26,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The node knows that its topic is no more: the files go, whatever a checkpoint that is on its way says of them.
+    fn is_deleted(&self, id: TopicPartition) -> bool {
+        let image = self.process.as_ref().map(|process| process.shards[0].image());
+        image.is_some_and(|image| image.topic_by_id(id.topic).is_none())
     }
 
     /// What compaction left of some batches of a partition.
