@@ -104,6 +104,14 @@ impl Coordinated {
         }
     }
 
+    /// It left, or was told that it is none. Where a device failed, the coordinator may have read its groups again meanwhile: then it
+    /// is a member as long as the log says so.
+    pub fn is_departed(&self, group: &str, member: &str, faults: u64) -> bool {
+        let replica = self.partition_of(group).and_then(|id| self.replicas.get(&id.partition));
+        let is_back = faults > 0 && replica.is_some_and(|replica| is_member(replica, group, member));
+        !is_back && self.departed.contains(&(group.to_owned(), member.to_owned()))
+    }
+
     /// The newest generation that was written, of a group that has not ended since.
     pub fn generation(&self, group: &str) -> Option<i32> {
         self.generations.get(group)?.last()?.1

@@ -350,7 +350,7 @@ impl World {
         let Some(topic) = self.random.choice(topics) else { return };
         let Some(name) = self.topic_name(topic) else { return };
         let known = &self.model.groups;
-        let stale = if known.departed.contains(&(group.clone(), id.clone())) {
+        let stale = if known.is_departed(&group, &id, self.faults) {
             Some("its member was none any more when it was sent")
         } else if speaks == Speaks::Classic && known.told.get(&group).is_some_and(|told| *told > generation) {
             Some("a later generation had been told its parts when it was sent")
