@@ -53,8 +53,10 @@ pub struct Member {
     /// Generation or epoch.
     pub generation: i32,
     pub parts: BTreeSet<Part>,
-    /// It has not told the coordinator yet what it has: it does until that is answered.
+    /// It has not told the coordinator yet what it has.
     pub tells: bool,
+    /// Its last heartbeat was not answered, or with an error.
+    pub unanswered: bool,
     /// Who it was: member and generation.
     pub past: Option<(String, i32)>,
 }
@@ -87,8 +89,6 @@ pub enum Wish {
         member: String,
         epoch: i32,
         at: u64,
-        /// It says what it has.
-        tells: bool,
     },
 }
 
@@ -110,7 +110,8 @@ impl Members {
             let instance = number.is_multiple_of(3).then(|| format!("instance-{number}"));
             let (id, parts) = (String::new(), BTreeSet::new());
             let (state, life, generation) = (State::Out, 0, -1);
-            Member { group, speaks, instance, life, state, id, generation, parts, tells: false, past: None }
+            let (tells, unanswered, past) = (false, false, None);
+            Member { group, speaks, instance, life, state, id, generation, parts, tells, unanswered, past }
         };
         Members { members: (0..count).map(member).collect(), first, value: 0, entropy: 0 }
     }
@@ -289,11 +290,13 @@ impl World {
         }
         let joins = member.state == State::Out;
         let epoch = if joins { Epoch::JOIN } else { Epoch(member.generation) };
-        let tells = member.tells && !joins;
-        let owned = if joins { Some(Vec::new()) } else { tells.then(|| grouped(&member.parts)) };
-        let wish = Wish::Consumer { member: member.id.clone(), epoch: member.generation, at, tells };
+        // As clients do it: after an answer that was lost, or an error, it says all again, and is told all.
+        let says_all = std::mem::replace(&mut member.unanswered, true) || joins;
+        let owned = std::mem::take(&mut member.tells) || says_all;
+        let owned = if joins { Some(Vec::new()) } else { owned.then(|| grouped(&member.parts)) };
+        let wish = Wish::Consumer { member: member.id.clone(), epoch: member.generation, at };
         let id = member.id.clone();
-        let heartbeat = self.heartbeat(number, id, epoch, joins.then_some(topics), owned);
+        let heartbeat = self.heartbeat(number, id, epoch, says_all.then_some(topics), owned);
         self.wish(client, owner, wish, Request::ConsumerHeartbeat(Box::new(heartbeat)));
     }
 

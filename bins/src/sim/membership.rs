@@ -81,9 +81,9 @@ impl World {
                 Some(found) => self.group_error("OffsetFetch", found.error),
                 None => Promise::Answers.broken("OffsetFetch is answered with nothing"),
             },
-            (Wish::Consumer { member, epoch, at, tells }, Reply::ConsumerHeartbeat(answer)) => {
+            (Wish::Consumer { member, epoch, at }, Reply::ConsumerHeartbeat(answer)) => {
                 if lives {
-                    self.led(number, (member, epoch, at, tells), answer)
+                    self.led(number, (member, epoch, at), answer)
                 } else {
                     Ok(())
                 }
@@ -192,7 +192,7 @@ impl World {
     fn led(
         &mut self,
         number: usize,
-        (id, epoch, at, tells): (String, i32, u64, bool),
+        (id, epoch, at): (String, i32, u64),
         answer: Result<ConsumerHeartbeatReply, Refusal>,
     ) -> Verdict {
         let member = &mut self.members.members[number];
@@ -219,7 +219,7 @@ impl World {
         };
         groups::epoch_told(&member.group, &id, reply.epoch.0, epoch)?;
         (member.state, member.generation) = (State::In, reply.epoch.0);
-        member.tells &= !tells;
+        member.unanswered = false;
         if let Some(assignment) = reply.assignment {
             let parts = assignment.iter().flat_map(|(topic, partitions)| {
                 partitions.iter().map(|partition| (*topic, partition.0)).collect::<Vec<Part>>()
