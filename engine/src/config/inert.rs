@@ -10,7 +10,6 @@ use crate::config::key::{Check, Effect, Key, Update};
 const DYNAMIC: &[&str] = &[
     "background.threads",
     "config.providers",
-    "cordoned.log.dirs",
     "follower.fetch.last.tiered.offset.enable",
     "group.coordinator.cached.buffer.max.bytes",
     "group.share.assignment.interval.ms",
@@ -37,6 +36,7 @@ const DYNAMIC: &[&str] = &[
 ];
 
 const DYNAMIC_PER_BROKER: &[&str] = &[
+    "cordoned.log.dirs",
     "sasl.kerberos.kinit.cmd",
     "sasl.kerberos.min.time.before.relogin",
     "sasl.kerberos.principal.to.local.rules",
@@ -45,9 +45,37 @@ const DYNAMIC_PER_BROKER: &[&str] = &[
     "sasl.kerberos.ticket.renew.window.factor",
 ];
 
-/// What Kafka takes only from 1 on, of what can be changed while it runs.
-const POSITIVE: &[&str] =
-    &["background.threads", "num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir"];
+/// Where Kafka's numbers begin, of what can be changed while it runs.
+const AT_LEAST: &[(&[&str], i64)] = &[
+    (&["log.local.retention.bytes", "log.local.retention.ms"], -2),
+    (
+        &[
+            "group.share.assignment.interval.ms",
+            "group.streams.assignment.interval.ms",
+            "log.cleaner.io.buffer.size",
+        ],
+        0,
+    ),
+    (
+        &[
+            "background.threads",
+            "num.io.threads",
+            "num.network.threads",
+            "num.recovery.threads.per.data.dir",
+            "remote.fetch.max.wait.ms",
+            "remote.list.offsets.request.timeout.ms",
+            "remote.log.index.file.cache.total.size.bytes",
+            "remote.log.manager.copier.thread.pool.size",
+            "remote.log.manager.copy.max.bytes.per.second",
+            "remote.log.manager.expiration.thread.pool.size",
+            "remote.log.manager.fetch.max.bytes.per.second",
+            "remote.log.manager.follower.thread.pool.size",
+            "remote.log.reader.threads",
+        ],
+        1,
+    ),
+    (&["group.coordinator.cached.buffer.max.bytes", "share.coordinator.cached.buffer.max.bytes"], 512 << 10),
+];
 
 const fn update_of(name: &str) -> Update {
     if is_among(DYNAMIC, name) {
@@ -60,7 +88,15 @@ const fn update_of(name: &str) -> Update {
 }
 
 const fn check_of(name: &str) -> Check {
-    if is_among(POSITIVE, name) { Check::AtLeast(1) } else { Check::Any }
+    let mut index = 0;
+    while index < AT_LEAST.len() {
+        let (names, least) = AT_LEAST[index];
+        if is_among(names, name) {
+            return Check::AtLeast(least);
+        }
+        index += 1;
+    }
+    Check::Any
 }
 
 /// `contains` for constants.

@@ -3,6 +3,7 @@
 
 mod broker;
 pub mod broker_keys;
+mod changes;
 mod cleaner;
 mod client_metrics;
 mod error;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use broker::{BrokerConfig, Warning, accept};
 pub use broker_keys::{BROKER_KEYS, DATA_DIR_DEFAULT, broker_key, listed_keys};
+pub use changes::check_broker_change;
 pub use cleaner::CleanerConfig;
 pub use client_metrics::{CLIENT_METRICS_KEYS, check_client_metrics, client_metrics_key};
 pub use error::ConfigError;

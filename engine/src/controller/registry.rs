@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::record::ConfigResource;
 use crate::config::{
     BrokerConfig, ConfigError, GroupOptions, Key, Layers, TopicConfig, Update, broker_key,
-    check_client_metrics, client_metrics_key, group_key, topic_key,
+    check_broker_change, check_client_metrics, client_metrics_key, group_key, topic_key,
 };
 use crate::error::{ErrorCode, Refusal};
 
@@ -66,8 +66,9 @@ fn check_broker(overrides: &BTreeMap<String, String>, layers: &Layers) -> Result
         broker_key(name).map_or(Ok(()), |key| key.check(value)).map_err(invalid_request)?;
     }
     // What the broker, and a topic without options of its own, make of it together with the others.
-    BrokerConfig::resolve(&Layers { topic: Layers::EMPTY.topic, ..*layers }).map_err(invalid_request)?;
-    Ok(())
+    let layers = Layers { topic: Layers::EMPTY.topic, ..*layers };
+    BrokerConfig::resolve(&layers).map_err(invalid_request)?;
+    check_broker_change(overrides, &layers).map_err(invalid_request)
 }
 
 /// Kafka answers INVALID_REQUEST for a broker's value that a topic would get INVALID_CONFIG for.
@@ -164,6 +165,40 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    /// Each as Apache Kafka 4.3 answers it.
+    #[test]
+    fn what_would_stop_a_part_of_the_broker_is_refused() {
+        let cluster = || ConfigResource::Broker(String::new());
+        let unchangeable = [
+            ("log.cleaner.threads", "0", "Value must be at least 1"),
+            ("log.cleaner.threads", "128", "must be at least 1MB per cleaner thread"),
+            ("log.cleaner.dedupe.buffer.size", "1048576", "must be at least 1MB per cleaner thread"),
+            ("log.retention.ms", "0", "must be unlimited (-1) or, greater than or equal to 1"),
+            ("max.connections", "0", "Invalid max.connections 0"),
+            ("max.connection.creation.rate", "0", "Invalid max.connection.creation.rate 0"),
+            ("remote.log.reader.threads", "0", "Value must be at least 1"),
+            ("log.cleaner.io.buffer.size", "-1", "Value must be at least 0"),
+            ("log.local.retention.ms", "-3", "Value must be at least -2"),
+            ("group.coordinator.cached.buffer.max.bytes", "524287", "Value must be at least 524288"),
+            ("cordoned.log.dirs", "/a", "broker id must be specified: [cordoned.log.dirs]"),
+        ];
+        for (name, value, part) in unchangeable {
+            let (code, message) = check(cluster(), &[(name, value)]).unwrap_err();
+            assert_eq!(code, ErrorCode::InvalidRequest, "{name}={value}");
+            assert!(message.contains(part), "{name}={value}: {message}");
+        }
+        for (name, value) in [
+            ("log.cleaner.threads", "2"),
+            ("log.cleaner.dedupe.buffer.size", "1048577"),
+            ("log.retention.ms", "-1"),
+            ("max.connections", "1"),
+            ("log.cleaner.io.buffer.size", "0"),
+            ("log.local.retention.ms", "-2"),
+        ] {
+            assert_eq!(check(cluster(), &[(name, value)]), Ok(()), "{name}={value}");
+        }
     }
 
     #[test]
