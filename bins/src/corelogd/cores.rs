@@ -26,7 +26,7 @@ use engine::{
 use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
 use net::{
     admin::{About, Admin},
-    api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, OffsetsTopic, SessionLimits},
+    api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, Loggers, OffsetsTopic, SessionLimits},
     conn::{Memory, Shared},
     node::{Node, Stopped},
     server::{Server, ServerConfig, bind, observe_memory},
@@ -112,6 +112,7 @@ impl Crew {
 pub struct Start {
     pub settings: Settings,
     pub identity: Identity,
+    pub loggers: Arc<dyn Loggers>,
     pub seeds: Vec<ShardSeed>,
     pub clock: Clock,
     pub lock: DirectoryLock,
@@ -139,8 +140,9 @@ struct Plan {
 
 /// Runs all cores until the broker has stopped.
 pub fn run(start: Start) -> Result<(), Refusal> {
-    let Start { settings, identity, seeds, clock, lock, crew } = start;
-    let endpoints = settings.endpoints.iter().map(|endpoint| with_port(endpoint, &settings, &identity));
+    let Start { settings, identity, loggers, seeds, clock, lock, crew } = start;
+    let endpoints =
+        settings.endpoints.iter().map(|endpoint| with_port(endpoint, &settings, &identity, &loggers));
     let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
     let cores = u16::try_from(seeds.len()).unwrap_or(u16::MAX);
     let about = About {
@@ -193,7 +195,12 @@ pub fn run(start: Start) -> Result<(), Refusal> {
 }
 
 /// Port 0 becomes a free one here, so that all cores listen on the same.
-fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> Result<Told, Refusal> {
+fn with_port(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    identity: &Identity,
+    loggers: &Arc<dyn Loggers>,
+) -> Result<Told, Refusal> {
     let mut address = endpoint.address;
     if address.port() == 0 {
         let free = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
@@ -220,6 +227,7 @@ fn with_port(endpoint: &Endpoint, settings: &Settings, identity: &Identity) -> R
             segment_bytes: config.offsets_topic_segment_bytes,
         },
         options: Arc::new(options(settings, identity)),
+        loggers: loggers.clone(),
     };
     Ok(Told { name: endpoint.name.clone(), address, broker })
 }

@@ -56,7 +56,7 @@ pub fn run(flags: &Flags) -> i32 {
 
 fn try_run(flags: &Flags) -> Result<(), Refusal> {
     let mut settings = Settings::resolve(flags)?;
-    logging::start(&flags.log_level, flags.log_format)?;
+    let loggers = Arc::new(logging::start(&flags.log_level, flags.log_format)?);
     if flags.dry_run {
         return dry_run(&settings);
     }
@@ -82,7 +82,7 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
         stopping.stop();
     })
     .map_err(|error| Refusal::one(format!("the thread for signals does not start: {error}")))?;
-    cores::run(cores::Start { settings, identity, seeds: boot.seeds, clock, lock, crew })?;
+    cores::run(cores::Start { settings, identity, loggers, seeds: boot.seeds, clock, lock, crew })?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -7,7 +7,7 @@ use engine::controller::{ConfigEdit, Instruction, Mode};
 
 use super::{
     Api,
-    resources::{self, Answered},
+    resources::{self, Answered, Way},
 };
 use crate::wire::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
@@ -18,7 +18,7 @@ pub(super) async fn handle(api: Rc<Api>, request: AlterConfigsRequest) -> AlterC
     let (asked, changes) = resources::sort(request.resources.into_iter().map(|resource| {
         let AlterConfigsResource { resource_type, resource_name, configs } = resource;
         let pairs = configs.into_iter().map(|config| (config.name.into(), config.value.map(String::from)));
-        (resource_type, resource_name, Ok(ConfigEdit::Replace(pairs.collect())))
+        (resource_type, resource_name, Way::Controller(ConfigEdit::Replace(pairs.collect())))
     }));
     let outcome = api.control(Instruction::AlterConfigs { resources: changes, mode }).await;
     let responses = resources::answer(asked, outcome).into_iter().map(respond).collect();

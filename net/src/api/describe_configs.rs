@@ -1,5 +1,6 @@
 //! DescribeConfigs (32), versions 0–4 (synonyms and sources: KIP-226, from 1; types and documentation: KIP-569, from 3):
-//! the options of topics, of this broker, of groups and of client metrics, with the chain of places that a value may come from.
+//! the options of topics, of this broker, of groups and of client metrics, with the chain of places that a value may come from;
+//! and the levels of log lines.
 //!
 //! A broker is named by its number. The empty name is the cluster's default: only what was set on it. A null or empty list of
 //! keys asks for all.
@@ -12,7 +13,7 @@ use engine::{
     error::{ErrorCode, Refusal},
 };
 
-use super::{Api, Broker, options};
+use super::{Api, Broker, loggers, options, resources::BROKER_LOGGER};
 use crate::wire::{
     Text,
     describe_configs::{
@@ -54,17 +55,17 @@ fn describe(
         error_message: None,
         ..Default::default()
     };
-    match find(image, broker, resource) {
-        Ok(found) => {
-            let wanted = resource.configuration_keys.as_deref();
-            let is_wanted = |described: &Described| {
-                wanted.is_none_or(|keys| keys.is_empty() || keys.iter().any(|key| *key == described.key.name))
-            };
-            result.configs = found
-                .into_iter()
-                .filter(is_wanted)
-                .map(|described| show(described, request, version))
-                .collect();
+    let found = if resource.resource_type == BROKER_LOGGER {
+        loggers::describe(broker, &resource.resource_name)
+    } else {
+        let found = find(image, broker, resource);
+        found.map(|found| found.into_iter().map(|one| show(one, request, version)).collect())
+    };
+    match found {
+        Ok(mut configs) => {
+            let wanted = resource.configuration_keys.as_deref().unwrap_or_default();
+            configs.retain(|config| wanted.is_empty() || wanted.contains(&config.name));
+            result.configs = configs;
         }
         Err(refusal) => {
             result.error_code = refusal.code.code();
@@ -179,6 +180,18 @@ mod tests {
         let [config] = &result.configs[..] else { panic!("one option: {result:?}") };
         assert_eq!((config.value.as_deref(), config.config_source), (Some("1"), 5));
         assert!(ask(resource(BROKER, "1", None)).configs.len() > 50);
+    }
+
+    #[test]
+    fn the_levels_of_log_lines_are_shown_as_kafka_shows_them() {
+        let result = ask(resource(BROKER_LOGGER, "1", Some(&["root"])));
+        let [config] = &result.configs[..] else { panic!("one logger: {result:?}") };
+        assert_eq!(
+            (config.value.as_deref(), config.config_source, config.read_only),
+            (Some("INFO"), 6, false)
+        );
+        assert_eq!(ask(resource(BROKER_LOGGER, "1", None)).configs.len(), 2);
+        assert_eq!(ask(resource(BROKER_LOGGER, "2", None)).error_code, 42);
     }
 
     #[test]

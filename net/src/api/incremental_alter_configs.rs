@@ -1,5 +1,5 @@
 //! IncrementalAlterConfigs (44), versions 0–1 (KIP-339): single options of a resource are set (0), deleted (1), appended to (2) or
-//! subtracted from (3); the others stay.
+//! subtracted from (3); the others stay. Levels of log lines (resource type 8) are set here at once; the controller decides on the rest.
 
 use std::rc::Rc;
 
@@ -9,8 +9,8 @@ use engine::{
 };
 
 use super::{
-    Api,
-    resources::{self, Answered},
+    Api, loggers,
+    resources::{self, Answered, BROKER_LOGGER, Way},
 };
 use crate::wire::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig, IncrementalAlterConfigsRequest,
@@ -24,8 +24,16 @@ pub(super) async fn handle(
     let mode = Mode::of(request.validate_only);
     let (asked, changes) = resources::sort(request.resources.into_iter().map(|resource| {
         let AlterConfigsResource { resource_type, resource_name, configs } = resource;
-        let steps: Result<Vec<ConfigStep>, Refusal> = configs.into_iter().map(step).collect();
-        (resource_type, resource_name, steps.map(ConfigEdit::Increment))
+        let way = if resource_type == BROKER_LOGGER {
+            Way::Settled(loggers::alter(&api.broker, &resource_name, &configs, request.validate_only))
+        } else {
+            let steps: Result<Vec<ConfigStep>, Refusal> = configs.into_iter().map(step).collect();
+            steps.map_or_else(
+                |refusal| Way::Settled(Err(refusal)),
+                |steps| Way::Controller(ConfigEdit::Increment(steps)),
+            )
+        };
+        (resource_type, resource_name, way)
     }));
     let outcome = api.control(Instruction::AlterConfigs { resources: changes, mode }).await;
     let responses = resources::answer(asked, outcome).into_iter().map(respond).collect();

@@ -34,6 +34,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod loggers;
 pub mod measure;
 mod metadata;
 mod offset_commit;
@@ -72,6 +73,7 @@ use fetch_sessions::FetchSessions;
 pub use fetch_sessions::{PARTITION_BYTES as FETCH_SESSION_PARTITION_BYTES, SessionLimits};
 pub use find_coordinator::OffsetsTopic;
 use init_producer_id::ProducerIds;
+pub use loggers::{LogLevel, Loggers, ROOT as ROOT_LOGGER};
 use measure::Measures;
 
 /// What is served, and so what ApiVersions tells. The codec knows more.
@@ -162,6 +164,7 @@ pub struct Broker {
     pub offsets_topic: OffsetsTopic,
     /// What the broker was started with, for those who ask for its options.
     pub options: Arc<Overrides>,
+    pub loggers: Arc<dyn Loggers>,
 }
 
 /// The handlers of one core.
@@ -461,6 +464,7 @@ mod tests {
                 segment_bytes: 100 << 20,
             },
             options: Arc::default(),
+            loggers: Arc::<loggers::tests::Remembered>::default(),
         }
     }
 }

@@ -11,11 +11,19 @@ use crate::wire::Text;
 /// Kafka's number of the resource that log levels are set on.
 pub(super) const BROKER_LOGGER: i8 = 8;
 
-/// A resource that a request names, and what to do with it or why not.
+/// What becomes of a resource that a request names.
+pub(super) enum Way {
+    /// The controller decides.
+    Controller(ConfigEdit),
+    /// It is decided already.
+    Settled(Result<(), Refusal>),
+}
+
+/// A resource that a request names; settled where the controller is not asked.
 pub(super) struct Asked {
     resource_type: i8,
     name: Text,
-    refusal: Option<Refusal>,
+    settled: Option<Result<(), Refusal>>,
 }
 
 /// The answer for one resource.
@@ -28,12 +36,17 @@ pub(super) struct Answered {
 }
 
 /// Sorts out what the controller cannot be asked about.
-pub(super) fn sort(
-    resources: impl Iterator<Item = (i8, Text, Result<ConfigEdit, Refusal>)>,
-) -> (Vec<Asked>, Vec<ConfigChange>) {
+pub(super) fn sort(resources: impl Iterator<Item = (i8, Text, Way)>) -> (Vec<Asked>, Vec<ConfigChange>) {
     let mut asked = Vec::new();
     let mut changes = Vec::new();
-    for (resource_type, name, edit) in resources {
+    for (resource_type, name, way) in resources {
+        let edit = match way {
+            Way::Controller(edit) => edit,
+            Way::Settled(result) => {
+                asked.push(Asked { resource_type, name, settled: Some(result) });
+                continue;
+            }
+        };
         let resource = u8::try_from(resource_type)
             .ok()
             .and_then(|code| ConfigResource::new(code, name.to_string()))
@@ -41,14 +54,13 @@ pub(super) fn sort(
                 let message = format!("Unknown resource type {resource_type}");
                 Refusal::new(ErrorCode::InvalidRequest, message)
             });
-        let change = resource.and_then(|resource| Ok(ConfigChange { resource, edit: edit? }));
-        let refusal = change.map(|change| changes.push(change)).err();
-        asked.push(Asked { resource_type, name, refusal });
+        let refusal = resource.map(|resource| changes.push(ConfigChange { resource, edit })).err();
+        asked.push(Asked { resource_type, name, settled: refusal.map(Err) });
     }
     (asked, changes)
 }
 
-/// The controller answers in the order asked; what it was not asked about has its refusal already.
+/// The controller answers in the order asked; what it was not asked about has its answer already.
 pub(super) fn answer(asked: Vec<Asked>, outcome: Outcome) -> Vec<Answered> {
     let unexpected = || Refusal::new(ErrorCode::UnknownServerError, "The controller gave another answer.");
     let (mut altered, whole) = match outcome {
@@ -56,8 +68,8 @@ pub(super) fn answer(asked: Vec<Asked>, outcome: Outcome) -> Vec<Answered> {
         Outcome::Refused(refusal) => (Vec::new().into_iter(), refusal),
         _ => (Vec::new().into_iter(), unexpected()),
     };
-    let mut result = |asked: &mut Asked| match asked.refusal.take() {
-        Some(refusal) => Err(refusal),
+    let mut result = |asked: &mut Asked| match asked.settled.take() {
+        Some(settled) => settled,
         None => altered.next().map_or_else(|| Err(whole.clone()), |ConfigAltered { result, .. }| result),
     };
     let answered = asked.into_iter().map(|mut asked| {
@@ -75,15 +87,20 @@ pub(super) fn answer(asked: Vec<Asked>, outcome: Outcome) -> Vec<Answered> {
 mod tests {
     use super::*;
 
-    fn edit() -> Result<ConfigEdit, Refusal> {
-        Ok(ConfigEdit::Replace(Vec::new()))
+    fn edit() -> Way {
+        Way::Controller(ConfigEdit::Replace(Vec::new()))
     }
 
     #[test]
     fn answers_keep_the_order_of_the_request_around_what_was_refused_before() {
-        let bad = Err(Refusal::new(ErrorCode::InvalidRequest, "no such operation"));
-        let request =
-            [(2, "a".into(), edit()), (8, "1".into(), edit()), (2, "b".into(), bad), (2, "c".into(), edit())];
+        let bad = Way::Settled(Err(Refusal::new(ErrorCode::InvalidRequest, "no such operation")));
+        let request = [
+            (2, "a".into(), edit()),
+            (8, "1".into(), edit()),
+            (2, "b".into(), bad),
+            (8, "1".into(), Way::Settled(Ok(()))),
+            (2, "c".into(), edit()),
+        ];
         let (asked, changes) = sort(request.into_iter());
         let resources: Vec<_> = changes.iter().map(|change| change.resource.clone()).collect();
         assert_eq!(resources, ["a", "c"].map(|name| ConfigResource::Topic(name.to_owned())));
@@ -92,7 +109,7 @@ mod tests {
         let altered = altered.map(|(resource, result)| ConfigAltered { resource, result }).collect();
         let answered = answer(asked, Outcome::ConfigsAltered(altered));
         let codes: Vec<i16> = answered.iter().map(|answered| answered.error_code).collect();
-        assert_eq!(codes, [0, 42, 42, 40]);
+        assert_eq!(codes, [0, 42, 42, 0, 40]);
         assert_eq!(answered[1].error_message.as_deref(), Some("Unknown resource type 8"));
     }
 
