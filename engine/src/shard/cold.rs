@@ -112,6 +112,14 @@ impl Cold {
         Op::Read { file, position, length, path, class: Class::Bulk }
     }
 
+    /// Bytes of the next read.
+    pub fn read_length(&self) -> u32 {
+        match self.op() {
+            Op::Read { length, .. } => length,
+            _ => 0,
+        }
+    }
+
     pub fn feed(&mut self, bytes: Bytes) -> Progress {
         let base = self.segment.base;
         match &mut self.phase {

@@ -1,7 +1,7 @@
 //! The flow of a Fetch: what the cache holds at once, the rest from the segments, partition after partition in the order asked,
 //! each within what the limits leave.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -9,13 +9,13 @@ use slab::Slab;
 use super::{
     Purpose, Shard,
     cold::{Cold, Progress, batch_size},
+    cold_turns::Reader,
     command::{CallId, Fetch, FetchPartition, Fetched, Reply},
     partition::{Cursor, Partition, Slot},
 };
 use crate::{
     base::{FilePosition, LeaderEpoch, Offset},
     error::ErrorCode,
-    limits::COLD_READS_MAX,
     op::Done,
     record,
 };
@@ -32,19 +32,10 @@ struct Job {
     removals: u64,
 }
 
-/// Fetches that wait for the disk, and those that wait for their turn at it.
+/// Fetches that wait for the disk.
 #[derive(Debug, Default)]
 pub struct Fetches {
     jobs: Slab<Job>,
-    reading: usize,
-    queue: VecDeque<usize>,
-}
-
-impl Fetches {
-    /// Jobs that read, and those that wait for their turn to.
-    pub fn lengths(&self) -> (usize, usize) {
-        (self.reading, self.queue.len())
-    }
 }
 
 enum Step {
@@ -76,9 +67,10 @@ impl Shard {
                 }
                 Step::Cold(slot, cold) => {
                     let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
+                    let bytes = cold.read_length();
                     let job = &mut self.fetches.jobs[number];
                     (job.cold, job.removals) = (Some((slot, cold)), removals);
-                    self.fetches.queue.push_back(number);
+                    self.cold_turns.wait(Reader::Fetch(number), bytes);
                     self.start_cold_reads();
                     return;
                 }
@@ -88,11 +80,13 @@ impl Shard {
         self.reply(job.call, Reply::Fetched(job.answers));
     }
 
-    fn start_cold_reads(&mut self) {
-        while self.fetches.reading < COLD_READS_MAX {
-            let Some(number) = self.fetches.queue.pop_front() else { return };
-            self.fetches.reading += 1;
-            self.push_cold_read(number);
+    /// Of fetches and of ListOffsets.
+    pub(super) fn start_cold_reads(&mut self) {
+        while let Some(reader) = self.cold_turns.next() {
+            match reader {
+                Reader::Fetch(number) => self.push_cold_read(number),
+                Reader::Offsets(number) => self.push_offsets_read(number),
+            }
         }
     }
 
@@ -145,9 +139,9 @@ impl Shard {
     pub(super) fn fetch_read(&mut self, number: usize, done: Done) {
         let job = &mut self.fetches.jobs[number];
         let Some((slot, mut cold)) = job.cold.take() else { return };
+        self.cold_turns.done(cold.read_length());
         if self.table.get(slot).is_some_and(|partition| partition.read_anew(job.removals)) {
             // Perhaps the segment is no more: where the offset is now must be looked up again.
-            self.fetches.reading -= 1;
             self.continue_fetch(number);
             self.start_cold_reads();
             return;
@@ -167,11 +161,12 @@ impl Shard {
             Progress::Damaged(reason) => Some(self.unreadable(slot, &reason)),
         };
         let Some(answer) = answer else {
+            let bytes = cold.read_length();
             self.fetches.jobs[number].cold = Some((slot, cold));
-            self.push_cold_read(number);
+            self.cold_turns.go_on(Reader::Fetch(number), bytes);
+            self.start_cold_reads();
             return;
         };
-        self.fetches.reading -= 1;
         self.count_out(part.partition, &answer, true);
         let job = &mut self.fetches.jobs[number];
         job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
@@ -212,7 +207,7 @@ impl Shard {
         }
         match first {
             Some(start) => {
-                let records = if end > start { vec![chunk.slice(start..end)] } else { Vec::new() };
+                let records = if end > start { vec![part_of(chunk, start..end)] } else { Vec::new() };
                 let segment = cold.segment().base;
                 if end > start && position.0 as usize + end < cold.segment().size.0 as usize {
                     let cursor =
@@ -294,6 +289,11 @@ fn cached(partition: &Partition, offset: Offset, limit: usize, anything: bool) -
     records
 }
 
+/// A part of what was read; one that is small is copied, so that it does not hold the memory of the whole.
+fn part_of(chunk: &Bytes, range: Range<usize>) -> Bytes {
+    if 2 * range.len() < chunk.len() { Bytes::copy_from_slice(&chunk[range]) } else { chunk.slice(range) }
+}
+
 fn found(partition: &Partition, records: Vec<Bytes>) -> Fetched {
     Fetched { records, ..refused(ErrorCode::None, Some(partition)) }
 }
@@ -306,5 +306,19 @@ fn refused(error: ErrorCode, partition: Option<&Partition>) -> Fetched {
         last_stable: high_watermark,
         log_start: partition.map_or(Offset(-1), |partition| partition.live.start()),
         records: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_part_of_what_was_read_does_not_hold_the_rest() {
+        let chunk = Bytes::from(vec![7; 1000]);
+        let inside = chunk.as_ptr_range();
+        assert!(inside.contains(&part_of(&chunk, 100..700).as_ptr()));
+        assert!(!inside.contains(&part_of(&chunk, 100..300).as_ptr()));
+        assert_eq!(part_of(&chunk, 100..300), chunk.slice(100..300));
     }
 }

@@ -264,6 +264,7 @@ impl Shard {
             ("cache", self.commit.cached_bytes, budget.cache_bytes),
             ("unflushed", self.unflushed_bytes, budget.unflushed_bytes),
             ("staged", self.commit.staged_bytes, budget.staged_bytes),
+            ("cold_reads", self.cold_turns.bytes().0, budget.cold_bytes),
         ] {
             figures.number(&MEMORY, label("use", part), bytes);
             figures.number(&MEMORY_LIMIT, label("use", part), limit);
@@ -273,7 +274,7 @@ impl Shard {
             figures.number(&EXTENTS, label("state", state), extents as u64);
         }
         let (pending, stalled) = self.produces.lengths();
-        let (reading, waiting) = self.fetches.lengths();
+        let (reading, waiting) = self.cold_turns.lengths();
         for (queue, length) in [
             ("produce_stalled", stalled),
             ("produce_pending", pending),

@@ -10,6 +10,7 @@ mod checkpoint;
 mod cleaner;
 mod cleaning;
 pub mod cold;
+mod cold_turns;
 pub mod command;
 mod commit;
 mod connections;
@@ -62,6 +63,7 @@ use crate::{
 };
 use checkpoint::Checkpoints;
 use cleaner::Cleaner;
+use cold_turns::ColdTurns;
 use command::{CallId, Command, Message, Reply};
 use commit::Commit;
 use control::Control;
@@ -135,6 +137,7 @@ pub struct Shard {
     commit: Commit,
     checkpoint: Checkpoints,
     fetches: Fetches,
+    cold_turns: ColdTurns,
     offsets: OffsetJobs,
     watches: Watches,
     deletions: Deletions,

@@ -7,6 +7,7 @@ use slab::Slab;
 use super::{
     Purpose, Shard,
     cold::{Cold, Progress, batch_size},
+    cold_turns::Reader,
     command::{CallId, OffsetAnswer, OffsetQuery, OffsetSpec, Reply},
     fetch::check_epoch,
     partition::{Partition, Slot},
@@ -63,17 +64,25 @@ impl Shard {
             match self.answer_query(&query) {
                 Step::Answer(answer) => self.offsets.jobs[number].answers.push(answer),
                 Step::Cold(slot, cold, wanted) => {
-                    let op = cold.op();
+                    let bytes = cold.read_length();
                     let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
                     let job = &mut self.offsets.jobs[number];
                     (job.cold, job.removals) = (Some((slot, cold, wanted)), removals);
-                    self.push_partition_op(slot, Purpose::Offsets(number), op);
+                    self.cold_turns.wait(Reader::Offsets(number), bytes);
+                    self.start_cold_reads();
                     return;
                 }
             }
         }
         let job = self.offsets.jobs.remove(number);
         self.reply(job.call, Reply::OffsetsListed(job.answers));
+    }
+
+    /// Its turn has come.
+    pub(super) fn push_offsets_read(&mut self, number: usize) {
+        let Some((slot, cold, _)) = &self.offsets.jobs[number].cold else { return };
+        let (slot, op) = (*slot, cold.op());
+        self.push_partition_op(slot, Purpose::Offsets(number), op);
     }
 
     fn answer_query(&self, query: &OffsetQuery) -> Step {
@@ -136,9 +145,11 @@ impl Shard {
     pub(super) fn offsets_read(&mut self, number: usize, done: Done) {
         let job = &mut self.offsets.jobs[number];
         let Some((slot, mut cold, wanted)) = job.cold.take() else { return };
+        self.cold_turns.done(cold.read_length());
         if self.table.get(slot).is_some_and(|partition| partition.read_anew(job.removals)) {
             // Perhaps the segment is no more: the query begins anew.
             self.continue_offsets(number);
+            self.start_cold_reads();
             return;
         }
         let progress = match done {
@@ -159,11 +170,12 @@ impl Shard {
                 self.continue_offsets(number);
             }
             None => {
-                let op = cold.op();
+                let bytes = cold.read_length();
                 self.offsets.jobs[number].cold = Some((slot, cold, wanted));
-                self.push_partition_op(slot, Purpose::Offsets(number), op);
+                self.cold_turns.go_on(Reader::Offsets(number), bytes);
             }
         }
+        self.start_cold_reads();
     }
 
     /// None: `cold` says where to go on.

@@ -56,6 +56,8 @@ pub struct Budget {
     pub staged_bytes: u64,
     /// Members and offsets of the groups that the core coordinates.
     pub groups_bytes: u64,
+    /// Buffers that are read into from disk for fetches and ListOffsets; one is always allowed.
+    pub cold_bytes: u64,
 }
 
 impl Budget {
@@ -76,6 +78,7 @@ impl Budget {
             extents: extents.max(limits::EXTENTS_MIN),
             staged_bytes: (memory_bytes / 16).max(limits::GROUP_BYTES_MAX as u64),
             groups_bytes: memory_bytes / 16,
+            cold_bytes: memory_bytes / 32,
         }
     }
 }
