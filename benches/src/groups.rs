@@ -8,6 +8,7 @@ use engine::base::{Codec, Offset, Timestamp};
 use engine::compact::{OffsetMap, Rules, filter, learn};
 use engine::error::ErrorCode;
 use engine::group::request::Reply;
+use engine::limits::EXPANSION_BYTES_MAX;
 use engine::record::{BatchBuilder, CheckedBatch, RecordData, UncheckedBatch};
 
 use crate::coordinator::{Coordinator, Member, beat, commit};
@@ -147,10 +148,16 @@ fn compaction(codec: Codec, sizes: Sizes) -> String {
     let start = Instant::now();
     let mut map = OffsetMap::new(keys, keys * 64, 7);
     for batch in &batches {
-        assert_eq!(learn(&checked(batch), Offset(0), &mut map), Ok(None));
+        assert_eq!(learn(&checked(batch), Offset(0), &mut map, EXPANSION_BYTES_MAX), Ok(None));
     }
     let end = Offset(keys as i64);
-    let rules = Rules { end, now: Timestamp(1), delete_retention_ms: 86_400_000 };
+    let rules = Rules {
+        end,
+        now: Timestamp(1),
+        delete_retention_ms: 86_400_000,
+        opening_bytes_max: EXPANSION_BYTES_MAX,
+        marks_stay: false,
+    };
     let mut kept = 0;
     for batch in &batches {
         kept += match filter(&checked(batch), &map, &rules, false).expect("sound batches") {

@@ -39,6 +39,9 @@ pub const CLEAN_IO_BYTES: usize = 1 << 20;
 /// Bytes of batches that the cleaner looks into in one turn, compressed ones counted fourfold; at least one batch.
 pub const CLEAN_BUDGET_PER_TURN: usize = 512 << 10;
 
+/// Compaction opens batches up to this size however little memory there is: four times what a topic takes by default.
+pub const CLEAN_OPENING_BYTES_MIN: usize = 4 << 20;
+
 const _: () = assert!(CLEAN_IO_BYTES.is_multiple_of(BLOCK_BYTES));
 
 /// Journal extents: small enough for a small memory budget, large enough that opening one is rare.

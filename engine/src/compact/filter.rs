@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::map::OffsetMap;
 use crate::base::{Offset, Timestamp};
-use crate::limits::EXPANSION_BYTES_MAX;
-use crate::record::{Attributes, BatchBuilder, BatchHeader, CheckedBatch, Codec, Record, RecordError, seal};
+use crate::record::{
+    Attributes, BatchBuilder, BatchHeader, CheckedBatch, Codec, Record, RecordError, Records, seal,
+};
 
 /// What a run of the cleaner goes by.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,21 @@ pub struct Rules {
     pub now: Timestamp,
     /// `delete.retention.ms`
     pub delete_retention_ms: i64,
+    /// What a batch may be opened to; a larger one is `RecordError::TooLarge`. Without compression it is as large as it is.
+    pub opening_bytes_max: usize,
+    /// Records that were not looked at lie before: a mark that its key was deleted stays, or one of them could come back.
+    pub marks_stay: bool,
+}
+
+impl Rules {
+    fn open<'a>(&self, batch: &CheckedBatch<'a>) -> Result<Records<'a>, RecordError> {
+        open(batch, self.opening_bytes_max)
+    }
+}
+
+fn open<'a>(batch: &CheckedBatch<'a>, bytes_max: usize) -> Result<Records<'a>, RecordError> {
+    let plain = batch.header().codec()? == Codec::None;
+    batch.records(if plain { usize::MAX } else { bytes_max })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +42,17 @@ pub enum Kept {
 }
 
 /// Puts the keys of a batch into the map, from `from` on. The offset where it got full, if it did; what lies before is in it.
+/// `opening_bytes_max` as in `Rules`.
 pub fn learn(
     batch: &CheckedBatch<'_>,
     from: Offset,
     map: &mut OffsetMap,
+    opening_bytes_max: usize,
 ) -> Result<Option<Offset>, RecordError> {
     if batch.header().is_control() {
         return Ok(None);
     }
-    for record in batch.records(EXPANSION_BYTES_MAX)?.iter() {
+    for record in open(batch, opening_bytes_max)?.iter() {
         let record = in_its_place(record?, batch.header())?;
         if let Some(key) = record.key
             && record.offset >= from
@@ -62,8 +80,10 @@ pub fn filter(
         return Ok(if keep_empty { Kept::Whole } else { Kept::Nothing });
     }
     let horizon = header.attributes.has_delete_horizon().then_some(header.base_timestamp);
-    let records = batch.records(EXPANSION_BYTES_MAX)?;
-    let mut kept = Vec::new();
+    let records = rules.open(batch)?;
+    // Which ones stay, and not the records themselves: a small one is smaller than what would be kept of it.
+    let mut stay = Vec::with_capacity(records.count());
+    let mut kept = 0;
     let mut tombstones = false;
     for record in records.iter() {
         let record = in_its_place(record?, header)?;
@@ -72,19 +92,21 @@ pub fn filter(
             None => false,
             Some(key) => {
                 let newest = map.get(key).is_none_or(|newest| record.offset >= newest);
-                newest && (record.value.is_some() || horizon.is_none_or(|horizon| rules.now < horizon))
+                let mark_stays = rules.marks_stay || horizon.is_none_or(|horizon| rules.now < horizon);
+                newest && (record.value.is_some() || mark_stays)
             }
         };
         if stays {
             tombstones |= record.value.is_none();
-            kept.push(record);
+            kept += 1;
         }
+        stay.push(stays);
     }
-    if kept.is_empty() {
+    if kept == 0 {
         return if keep_empty { emptied(header).map(Kept::Rewritten) } else { Ok(Kept::Nothing) };
     }
     let begins_horizon = tombstones && horizon.is_none();
-    if kept.len() == records.count() && !begins_horizon {
+    if kept == records.count() && !begins_horizon {
         return Ok(Kept::Whole);
     }
     let mut like = *header;
@@ -93,8 +115,8 @@ pub fn filter(
         like.base_timestamp = Timestamp(rules.now.0.saturating_add(rules.delete_retention_ms));
     }
     let mut builder = BatchBuilder::rewriting(&like, header.codec()?, usize::MAX);
-    for record in &kept {
-        if !builder.copy(record) {
+    for (record, _) in records.iter().zip(stay).filter(|(_, stays)| *stays) {
+        if !builder.copy(&record?) {
             return Err(RecordError::Invalid("records that do not fit the batch they came in"));
         }
     }

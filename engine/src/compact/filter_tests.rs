@@ -4,7 +4,13 @@ use super::*;
 use crate::base::{LeaderEpoch, ProducerEpoch, ProducerId, Sequence, TimestampType};
 use crate::record::{RecordData, RecordHeader, UncheckedBatch};
 
-const RULES: Rules = Rules { end: Offset(1000), now: Timestamp(5_000), delete_retention_ms: 100 };
+const RULES: Rules = Rules {
+    end: Offset(1000),
+    now: Timestamp(5_000),
+    delete_retention_ms: 100,
+    opening_bytes_max: 1 << 20,
+    marks_stay: false,
+};
 
 type Written<'a> = (&'a [u8], Option<&'a [u8]>);
 
@@ -33,7 +39,7 @@ fn check(bytes: &[u8]) -> CheckedBatch<'_> {
 fn learned(batches: &[&Bytes]) -> OffsetMap {
     let mut map = OffsetMap::new(100, 1 << 20, 1);
     for batch in batches {
-        assert_eq!(learn(&check(batch), Offset(0), &mut map), Ok(None));
+        assert_eq!(learn(&check(batch), Offset(0), &mut map, 1 << 20), Ok(None));
     }
     map
 }
@@ -110,6 +116,37 @@ fn a_tombstone_goes_when_its_horizon_has_passed() {
     assert_eq!(contents(&second), [(1, 1_001, Some(b"1".to_vec()))]);
 }
 
+/// A value of the key may lie in a batch that was not opened: without the mark it would come back.
+#[test]
+fn a_tombstone_stays_behind_what_was_not_looked_at() {
+    let marked = batch(Codec::Lz4, 0, &[(b"a", None)]);
+    let map = learned(&[&marked]);
+    let first = rewritten(filter(&check(&marked), &map, &RULES, false));
+    let long_after = Rules { now: Timestamp(i64::MAX), ..RULES };
+    assert_eq!(filter(&check(&first), &map, &long_after, false), Ok(Kept::Nothing));
+    let behind = Rules { marks_stay: true, ..long_after };
+    assert_eq!(filter(&check(&first), &map, &behind, false), Ok(Kept::Whole));
+}
+
+#[test]
+fn a_batch_that_expands_beyond_its_bound_is_not_opened() {
+    let value = vec![7; 10_000];
+    for codec in Codec::ALL {
+        let bytes = batch(codec, 0, &[(b"a", Some(&value))]);
+        let mut map = OffsetMap::new(100, 1 << 20, 1);
+        let rules = Rules { opening_bytes_max: 9_000, ..RULES };
+        let (learned, kept) =
+            (learn(&check(&bytes), Offset(0), &mut map, 9_000), filter(&check(&bytes), &map, &rules, false));
+        if codec == Codec::None {
+            // It is in memory as it is.
+            assert_eq!((learned, kept), (Ok(None), Ok(Kept::Whole)));
+        } else {
+            let too_large = RecordError::TooLarge { bytes_max: 9_000 };
+            assert_eq!((learned, kept), (Err(too_large.clone()), Err(too_large)), "{codec:?}");
+        }
+    }
+}
+
 #[test]
 fn what_the_map_does_not_reach_stays() {
     let bytes = batch(
@@ -127,7 +164,7 @@ fn what_the_map_does_not_reach_stays() {
 fn a_full_map_says_where_it_stopped() {
     let bytes = batch(Codec::None, 5, &[(b"a", Some(b"1")), (b"b", None), (b"c", None), (b"d", None)]);
     let mut map = OffsetMap::new(1, 1 << 20, 1);
-    assert_eq!(learn(&check(&bytes), Offset(0), &mut map), Ok(Some(Offset(7))));
+    assert_eq!(learn(&check(&bytes), Offset(0), &mut map, 1 << 20), Ok(Some(Offset(7))));
     assert_eq!(map.len(), 2);
 }
 
@@ -156,6 +193,6 @@ fn a_record_behind_its_batchs_last_offset_is_refused() {
     let header = BatchHeader { last_offset_delta: 1, ..*check(&apart).header() };
     let lying = seal(header, check(&apart).payload()).unwrap();
     let mut map = OffsetMap::new(100, 1 << 20, 1);
-    assert!(learn(&check(&lying), Offset(0), &mut map).is_err());
+    assert!(learn(&check(&lying), Offset(0), &mut map, 1 << 20).is_err());
     assert!(filter(&check(&lying), &map, &RULES, false).is_err());
 }

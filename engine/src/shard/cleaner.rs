@@ -11,6 +11,7 @@ use super::{
     Purpose, Shard,
     cleaning::{Found, Output, Source},
     partition::{Partition, Slot},
+    settings::Budget,
     swap::Swap,
 };
 use crate::{
@@ -18,10 +19,10 @@ use crate::{
     compact::{self, Kept, OffsetMap, Rules},
     config::{CleanerConfig, Layers, Overrides},
     controller::ConfigResource,
-    limits::CLEAN_BUDGET_PER_TURN,
+    limits::{CLEAN_BUDGET_PER_TURN, CLEAN_IO_BYTES},
     log::{names, segment::Segment},
     op::{Done, Op},
-    record::{Codec, UncheckedBatch},
+    record::{Codec, RecordError, UncheckedBatch},
 };
 
 #[derive(Debug)]
@@ -113,6 +114,12 @@ impl Cleaner {
     /// Nothing of it is under way.
     pub fn is_idle(&self) -> bool {
         self.job.is_none()
+    }
+
+    /// What the run under way may take of the core's memory: its keys, a batch with what is made of it, and its reads and writes.
+    pub fn held_bytes(&self, budget: &Budget) -> u64 {
+        let copies = 3 * budget.opening_bytes + 2 * CLEAN_IO_BYTES;
+        self.job.as_ref().map_or(0, |job| (job.map.bytes() + copies) as u64)
     }
 
     /// It works on this partition: its segments must stay.
@@ -275,7 +282,7 @@ impl Shard {
         let Some(compaction) = partition.settings.compaction else { return false };
         let keys = (found.to.0 - found.from.0).max(1) as u64;
         let share = config.dedupe_bytes / u64::from(self.config.cores.max(1));
-        let bytes_max = share.min(self.config.budget.cache_bytes / 4);
+        let bytes_max = share.min(self.config.budget.keys_bytes());
         let dirty = partition.flushed.segment_ends();
         let dirty = dirty.filter(|(segment, end)| *end > found.from && segment.base < found.to);
         let mut segments: VecDeque<Segment> = dirty.map(|(segment, _)| *segment).collect();
@@ -288,6 +295,8 @@ impl Shard {
                 end: found.to,
                 now: now.wall,
                 delete_retention_ms: compaction.delete_retention_ms,
+                opening_bytes_max: self.config.budget.opening_bytes,
+                marks_stay: false,
             },
             from: found.from,
             groups: VecDeque::new(),
@@ -349,10 +358,13 @@ fn step(job: &mut Job, partition: &Partition, budget: &mut usize) -> Step {
                 None => begin_copy(job, partition),
             },
             Found::Batch(bytes) => {
-                let learned = UncheckedBatch::split_first(&bytes)
-                    .and_then(|(batch, _)| batch.check())
-                    .and_then(|batch| compact::learn(&batch, job.from, &mut job.map));
+                let learned =
+                    UncheckedBatch::split_first(&bytes).and_then(|(batch, _)| batch.check()).and_then(
+                        |batch| compact::learn(&batch, job.from, &mut job.map, job.rules.opening_bytes_max),
+                    );
                 match learned {
+                    // Its keys are not known: more stays than must.
+                    Err(RecordError::TooLarge { .. }) => spend(budget, &bytes),
                     Err(error) => Step::Failed(error.to_string()),
                     Ok(Some(full_at)) => {
                         job.rules.end = full_at;
@@ -377,6 +389,17 @@ fn step(job: &mut Job, partition: &Partition, budget: &mut usize) -> Step {
                 },
             },
             Found::Batch(bytes) => match keep(&bytes, &job.map, &job.rules, partition) {
+                Err(RecordError::TooLarge { .. }) => {
+                    if !std::mem::replace(&mut job.rules.marks_stay, true) {
+                        tracing::warn!(
+                            partition = %partition.directory,
+                            bytes_max = job.rules.opening_bytes_max,
+                            "batches that are larger when they are decompressed are not compacted, and marks of deleted keys behind them stay: give the broker more --memory"
+                        );
+                    }
+                    let ops = output.push(&bytes);
+                    if ops.is_empty() { spend(budget, &bytes) } else { Step::Push(ops) }
+                }
                 Err(error) => Step::Failed(error.to_string()),
                 Ok(kept) => {
                     let ops = match kept {

@@ -56,6 +56,8 @@ pub struct Budget {
     pub staged_bytes: u64,
     /// Members and offsets of the groups that the core coordinates.
     pub groups_bytes: u64,
+    /// What compaction may open one batch to; a larger one is left as it is.
+    pub opening_bytes: usize,
     /// Buffers that are read into from disk for fetches and ListOffsets; one is always allowed.
     pub cold_bytes: u64,
 }
@@ -64,6 +66,11 @@ impl Budget {
     /// What the remembered producers of all partitions may take.
     pub fn producers_bytes(&self) -> u64 {
         self.cache_bytes / 8
+    }
+
+    /// The keys that a compaction may know at a time.
+    pub fn keys_bytes(&self) -> u64 {
+        self.cache_bytes / 4
     }
 
     /// Splits one core's memory. The journal holds at least twice the unflushed bytes (`extents` × extent ≥ 2 × ¼ memory).
@@ -78,6 +85,9 @@ impl Budget {
             extents: extents.max(limits::EXTENTS_MIN),
             staged_bytes: (memory_bytes / 16).max(limits::GROUP_BYTES_MAX as u64),
             groups_bytes: memory_bytes / 16,
+            opening_bytes: usize::try_from(memory_bytes / 32)
+                .unwrap_or(usize::MAX)
+                .clamp(limits::CLEAN_OPENING_BYTES_MIN, limits::EXPANSION_BYTES_MAX),
             cold_bytes: memory_bytes / 32,
         }
     }

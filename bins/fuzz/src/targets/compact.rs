@@ -7,6 +7,7 @@
 
 use engine::base::{LeaderEpoch, Offset, Timestamp};
 use engine::compact::{Kept, OffsetMap, Rules, filter, learn};
+use engine::limits::EXPANSION_BYTES_MAX;
 use engine::record::{CheckedBatch, UncheckedBatch, place};
 
 use super::batch;
@@ -31,13 +32,19 @@ pub fn run(bytes: &[u8]) -> Reached {
     let checked: Vec<CheckedBatch<'_>> = batches.iter().filter_map(|bytes| check(bytes)).collect();
     let mut full = None;
     for batch in &checked {
-        if let Ok(Some(offset)) = learn(batch, Offset(0), &mut map) {
+        if let Ok(Some(offset)) = learn(batch, Offset(0), &mut map, EXPANSION_BYTES_MAX) {
             full = Some(offset);
             break;
         }
     }
     let end = full.map_or(end, |full| full.min(end));
-    let rules = Rules { end, now: Timestamp(1_700_000_000_000), delete_retention_ms: 1000 };
+    let rules = Rules {
+        end,
+        now: Timestamp(1_700_000_000_000),
+        delete_retention_ms: 1000,
+        opening_bytes_max: EXPANSION_BYTES_MAX,
+        marks_stay: false,
+    };
     let mut reached = Reached::Refused;
     for batch in &checked {
         let Ok(kept) = filter(batch, &map, &rules, keep_empty) else { continue };
