@@ -64,6 +64,11 @@ impl AlignedBuf {
         self.len == 0
     }
 
+    /// The memory that a buffer of so many bytes takes.
+    pub fn memory_of(bytes: usize) -> usize {
+        pool::class(bytes).next_multiple_of(BLOCK_BYTES)
+    }
+
     /// What fits before the memory moves.
     pub fn capacity(&self) -> usize {
         self.capacity
@@ -136,7 +141,7 @@ impl AlignedBuf {
 
     fn reallocate(&mut self, capacity: usize) {
         let Some(capacity) = capacity.checked_next_multiple_of(BLOCK_BYTES) else { capacity_overflow() };
-        let capacity = pool::class(capacity).next_multiple_of(BLOCK_BYTES);
+        let capacity = AlignedBuf::memory_of(capacity);
         let wanted = layout(capacity);
         let start = if self.capacity == 0 {
             if let Some(start) = pool::take(capacity) {

@@ -189,7 +189,8 @@ impl Shard {
         }
         let due = *self.checkpoint.due.get_or_insert(now.after_ms(self.config.checkpoint_interval_ms));
         let half_full = self.journal.extents_free() * 2 <= self.journal.extents_total()
-            || self.unflushed_bytes * 2 >= budget.unflushed_bytes;
+            || self.unflushed_bytes * 2 >= budget.unflushed_bytes
+            || self.pinned_bytes() * 2 >= self.cache_bytes();
         if half_full || self.checkpoint.wanted || now.reached(due) {
             let slots = self.oldest_dirty();
             if !slots.is_empty() {
@@ -212,7 +213,8 @@ impl Shard {
 
     /// Somebody waits for what the flush frees, or soon will.
     fn is_urgent(&self) -> bool {
-        let memory = self.unflushed_bytes * 4 >= self.config.budget.unflushed_bytes * 3;
+        let memory = self.unflushed_bytes * 4 >= self.config.budget.unflushed_bytes * 3
+            || self.pinned_bytes() * 4 >= self.cache_bytes() * 3;
         let journal = self.journal.extents_free() * 4 <= self.journal.extents_total();
         memory || journal || self.checkpoint.wanted || self.checkpoint.is_stopping()
     }

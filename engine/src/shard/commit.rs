@@ -13,7 +13,10 @@ use super::{
 use crate::{
     base::{JournalSequence, Offset},
     config::Durability,
-    io::journal::{format::FrameKind, layout::GroupSize, writer::Frame},
+    io::{
+        buffer::AlignedBuf,
+        journal::{format::FrameKind, layout::GroupSize, writer::Frame},
+    },
     limits,
     log::Placement,
     op::{Class, Done, Op, Path, Sync},
@@ -21,6 +24,10 @@ use crate::{
 
 /// The most that a tail image takes of the journal, with its group's header and padding.
 const IMAGE_BYTES_MAX: usize = 2 * limits::BLOCK_BYTES;
+
+/// What the cache holds for a batch beside its bytes: an entry in its partition's deque, which has up to twice the room, and its
+/// partition in its group's list.
+const CACHED_BATCH_BYTES: usize = 2 * size_of::<CachedBatch>() + size_of::<Slot>();
 
 /// Frames on their way into the journal.
 #[derive(Debug, Default)]
@@ -40,7 +47,10 @@ pub struct Commit {
     in_flight: VecDeque<InFlight>,
     /// Group buffers that the cache holds, oldest first.
     groups: VecDeque<CachedGroup>,
+    /// What they take, with what is known of their batches.
     pub cached_bytes: u64,
+    /// The same, of every group since start.
+    grouped_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -64,6 +74,14 @@ struct CachedGroup {
     sequence: JournalSequence,
     data: Bytes,
     slots: Vec<Slot>,
+    /// What all groups before it took.
+    grouped_before: u64,
+}
+
+impl CachedGroup {
+    fn bytes(&self) -> u64 {
+        (AlignedBuf::memory_of(self.data.len()) + self.slots.len() * CACHED_BATCH_BYTES) as u64
+    }
 }
 
 impl Commit {
@@ -72,6 +90,20 @@ impl Commit {
         let oldest = self.groups.front()?.sequence;
         let group = self.groups.get(usize::try_from(sequence.0.checked_sub(oldest.0)?).ok()?)?;
         Some(&group.data)
+    }
+
+    /// What the groups behind `released` take: none of it can be given back.
+    pub fn pinned_bytes(&self, released: JournalSequence) -> u64 {
+        let Some(oldest) = self.groups.front() else { return 0 };
+        let first = (released.0 + 1).saturating_sub(oldest.sequence.0);
+        let first = usize::try_from(first).ok().and_then(|first| self.groups.get(first));
+        first.map_or(0, |group| self.grouped_bytes - group.grouped_before)
+    }
+
+    fn keep(&mut self, group: CachedGroup) {
+        self.cached_bytes += group.bytes();
+        self.grouped_bytes += group.bytes();
+        self.groups.push_back(group);
     }
 
     pub fn stage(&mut self, slot: Slot, frame: Frame) -> FrameNumber {
@@ -135,7 +167,7 @@ impl Shard {
         let frames = self.commit.images.iter().map(|(_, frame)| frame);
         let (images, size) = Commit::fitting(frames, self.journal.empty_group(), images_max);
         let bytes = size.bytes();
-        let memory_full = self.unflushed_bytes >= self.config.budget.unflushed_bytes;
+        let memory_full = self.is_memory_full();
         let batches = if memory_full { 0 } else { self.batches_with_room(size, bytes_max) };
         if batches == 0 && !self.commit.frames.is_empty() {
             self.checkpoint.wanted = true;
@@ -161,7 +193,7 @@ impl Shard {
         let is_worth_it = self.commit.staged_bytes >= self.config.pacing.commit_ahead_bytes
             && self.commit.in_flight.len() < limits::COMMITS_IN_FLIGHT_MAX
             && self.commit.images.is_empty()
-            && self.unflushed_bytes < self.config.budget.unflushed_bytes;
+            && !self.is_memory_full();
         let empty = self.journal.empty_group();
         let first = self.commit.frames.front().map_or(usize::MAX, |frame| empty.with(frame).bytes());
         if is_worth_it && first <= room {
@@ -170,6 +202,23 @@ impl Shard {
                 self.write_group(0, batches);
             }
         }
+    }
+
+    /// Nothing more is taken before something is flushed.
+    fn is_memory_full(&self) -> bool {
+        self.unflushed_bytes >= self.config.budget.unflushed_bytes
+            || self.pinned_bytes() >= self.cache_bytes()
+    }
+
+    /// What the groups take that are not flushed, or were not when the newest checkpoint was written.
+    pub(super) fn pinned_bytes(&self) -> u64 {
+        self.commit.pinned_bytes(self.checkpoint.flushed_through())
+    }
+
+    /// What the cache may take now: it makes room for a compaction, but not for more than half of it.
+    pub(super) fn cache_bytes(&self) -> u64 {
+        let all = self.config.budget.cache_bytes;
+        all.saturating_sub(self.cleaner.held_bytes(&self.config.budget)).max(all / 2)
     }
 
     /// How many batches may join a group of this size. What they leave of the journal must hold an image for every
@@ -233,13 +282,13 @@ impl Shard {
         }
         self.commit.built = in_flight.last;
         let bytes = group.data.len() as u64;
-        self.commit.cached_bytes += bytes;
         let cached = CachedGroup {
             sequence: group.sequence,
             data: group.data.clone(),
             slots: slots.split_off(images),
+            grouped_before: self.commit.grouped_bytes,
         };
-        self.commit.groups.push_back(cached);
+        self.commit.keep(cached);
         let records: i64 = frames[images..].iter().map(|frame| frame.next.0 - frame.base.0).sum();
         in_flight.since_ns = self.measures.group_written(bytes, frames.len() as u64, records as u64);
         for &(slot, next, size) in &in_flight.batches {
@@ -316,7 +365,7 @@ impl Shard {
     /// Gives back the oldest group buffers that are over the budget and wholly flushed, some in each turn.
     pub(super) fn evict(&mut self) {
         let mut evicted = 0;
-        while self.commit.cached_bytes > self.config.budget.cache_bytes {
+        while self.commit.cached_bytes > self.cache_bytes() {
             if evicted == limits::EVICTED_GROUPS_PER_TURN {
                 self.wake = true;
                 return;
@@ -327,11 +376,11 @@ impl Shard {
                 return;
             }
             let Some(group) = self.commit.groups.pop_front() else { return };
-            self.commit.cached_bytes -= group.data.len() as u64;
+            self.commit.cached_bytes -= group.bytes();
             for slot in group.slots {
                 let Some(partition) = self.table.get_mut(slot) else { continue };
                 if partition.cache.front().is_some_and(|batch| batch.sequence <= group.sequence) {
-                    partition.cache.pop_front();
+                    partition.drop_oldest();
                 }
             }
         }
@@ -353,4 +402,32 @@ impl Shard {
 /// Whether the frame is the first batch of a rolled segment.
 fn begins_segment(frame: &Frame) -> bool {
     frame.kind == FrameKind::Batch && frame.position.0 == 0 && frame.segment > Offset(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(sequence: u64, batches: usize, before: &Commit) -> CachedGroup {
+        CachedGroup {
+            sequence: JournalSequence(sequence),
+            data: AlignedBuf::zeroed(limits::BLOCK_BYTES).freeze(),
+            slots: vec![Slot(0); batches],
+            grouped_before: before.grouped_bytes,
+        }
+    }
+
+    /// A million batches of a hundred bytes took twice the memory that was counted.
+    #[test]
+    fn what_is_known_of_cached_batches_counts_with_their_bytes() {
+        let mut commit = Commit::default();
+        for (sequence, batches) in [(5, 0), (6, 10), (7, 1)] {
+            commit.keep(group(sequence, batches, &commit));
+        }
+        let all = (3 * limits::BLOCK_BYTES + 11 * CACHED_BATCH_BYTES) as u64;
+        assert_eq!(commit.cached_bytes, all);
+        let last = (limits::BLOCK_BYTES + CACHED_BATCH_BYTES) as u64;
+        let pinned = [0, 4, 5, 6, 7, 9].map(|released| commit.pinned_bytes(JournalSequence(released)));
+        assert_eq!(pinned, [all, all, all - limits::BLOCK_BYTES as u64, last, 0, 0]);
+    }
 }

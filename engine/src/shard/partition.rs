@@ -103,6 +103,9 @@ pub struct Partition {
     pub failed: bool,
 }
 
+/// Room for so many cached batches is kept, used or not.
+const CACHE_ROOM_MIN: usize = 8;
+
 /// Sequential readers of one partition that are remembered.
 const CURSORS_MAX: usize = 8;
 
@@ -177,6 +180,14 @@ impl Partition {
     /// The oldest cached batch's offset, or the end.
     pub fn cached_from(&self) -> Offset {
         self.cache.front().map_or(self.live.next(), |batch| batch.base)
+    }
+
+    /// Takes the oldest batch out of the cache, and gives back the room of many.
+    pub fn drop_oldest(&mut self) {
+        self.cache.pop_front();
+        if self.cache.capacity() > CACHE_ROOM_MIN && self.cache.len() * 3 < self.cache.capacity() {
+            self.cache.shrink_to(self.cache.len() * 2);
+        }
     }
 
     /// Index in the cache of the batch that contains `offset`, or of the first behind it.

@@ -120,7 +120,7 @@ impl Shard {
         partition.deleted = true;
         let first = partition.cache_index(partition.flushed.next());
         let unflushed: u64 = partition.cache.iter().skip(first).map(|batch| batch.bytes.len() as u64).sum();
-        partition.cache.clear();
+        partition.cache = Default::default();
         let waiting = std::mem::take(&mut partition.waiting);
         self.unflushed_bytes -= unflushed;
         self.dirty.remove(&slot);

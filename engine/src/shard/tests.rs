@@ -43,6 +43,10 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) fn start(directory: &std::path::Path, cores: u16) -> Broker {
+        Broker::start_with(directory, cores, Budget::of(16 << 20, 3))
+    }
+
+    fn start_with(directory: &std::path::Path, cores: u16, budget: Budget) -> Broker {
         let mut device = Device::open(&RingConfig::default(), directory, None).expect("device");
         let now = Now { mono_ns: 1, wall: Timestamp(1_700_000_000_000) };
         let options = BrokerOptions {
@@ -55,7 +59,7 @@ impl Broker {
         let config = BootConfig {
             options: Arc::new(options),
             cores,
-            budget: Budget::of(16 << 20, 3),
+            budget,
             pacing: Pacing::default(),
             read_bytes: 1 << 20,
             checkpoint_interval_ms: 1000,
@@ -387,5 +391,19 @@ fn where_a_leader_epoch_ended_is_known_after_every_kind_of_stop() {
     for ((epoch, _), answer) in ends.iter().zip(answered) {
         let end = ends.iter().rfind(|(other, _)| other == epoch).expect("its last").1;
         assert_eq!(answer, Ok(EpochEnd { epoch: *epoch, end }));
+    }
+}
+
+/// A group takes a block at least: many groups of one small batch each held far more memory than their batches have bytes, and
+/// nothing was flushed because the batches were so few bytes.
+#[test]
+fn what_cannot_be_given_back_of_the_cache_stays_within_its_bound() {
+    let directory = tempfile::tempdir().expect("directory");
+    let budget = Budget { cache_bytes: 256 << 10, ..Budget::of(16 << 20, 3) };
+    let mut broker = Broker::start_with(directory.path(), 1, budget);
+    broker.create(1, Vec::new());
+    for number in 0..200 {
+        broker.produce(0, batch(1, 10, number));
+        assert!(broker.shards[0].commit.cached_bytes <= budget.cache_bytes, "after {number} batches");
     }
 }

@@ -7,8 +7,7 @@ use super::Budget;
 use crate::limits;
 
 /// Thirty-seconds of a core's memory: requests 3 and 1 for small ones, buffers kept for them 1, what they are decoded to 1, answers 3
-/// and 1 for small ones. The shard has 20, fetch sessions 1; the last one is for reads from
-/// disk, which are under way and not counted.
+/// and 1 for small ones. The shard has 21, fetch sessions 1.
 const PARTS: usize = 32;
 
 #[derive(Clone)]
