@@ -25,7 +25,12 @@ pub const WALK_WINDOW_BYTES: usize = 64 << 10;
 /// on with in the next turn, behind whatever came in meanwhile.
 pub const WALK_BUDGET_PER_TURN: usize = 1 << 20;
 
+/// Memory for opening batches, however little there is in all: the window of zstd's levels up to 19, and what else it takes.
+pub const WALK_BYTES_MIN: usize = 9 << 20;
+
 const _: () = assert!(WALK_WINDOW_BYTES <= WALK_BUDGET_PER_TURN);
+// What a small extent takes can be recompressed.
+const _: () = assert!(WALK_BYTES_MIN as u64 > EXTENT_BYTES_MIN);
 
 /// How often silent producers are looked for; Kafka's `producer.id.expiration.check.interval.ms`.
 pub const PRODUCER_CHECK_MS: u64 = 600_000;

@@ -194,6 +194,7 @@ impl Plan {
             extents: random.usize(3..=4),
             staged_bytes: 16 << 10,
             groups_bytes: 1 << 20,
+            walk_bytes: 1 << 20,
             opening_bytes: 16 << 10,
             cold_bytes: 160 << 10,
         }

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 
 use crate::base::{Codec, Compression};
 use crate::limits::{BATCH_BYTES_MAX, WALK_WINDOW_BYTES};
-use crate::record::codec::{Encoder, expansion_max};
+use crate::record::codec::{Encoder, decoder_bytes, encoder_bytes, expansion_max};
 use crate::record::error::RecordError;
 use crate::record::walk::{weight, weight_of_compression};
 
@@ -29,19 +29,37 @@ pub(super) struct Coded {
     came_out_max: usize,
     weight: usize,
     encoder: Option<Encoder>,
+    /// What the encoder may put out.
+    written_max: usize,
+}
+
+/// The memory that walking a batch's records takes beside the batch.
+pub(super) fn opening_bytes(codec: Codec, payload: &[u8], target: Option<&Compression>) -> usize {
+    if codec == Codec::None && target.is_none() {
+        return 0;
+    }
+    WALK_WINDOW_BYTES + decoder_bytes(codec, payload) + target.map_or(0, encoder_bytes)
 }
 
 impl Body {
-    pub fn new(codec: Codec, payload: Bytes, target: Option<Compression>) -> Result<Body, RecordError> {
+    /// `bytes_max`: what a window that is looked back at may hold, and what comes out of a compressor.
+    pub fn new(
+        codec: Codec,
+        payload: Bytes,
+        target: Option<Compression>,
+        bytes_max: usize,
+    ) -> Result<Body, RecordError> {
         if codec == Codec::None && target.is_none() {
             return Ok(Body::Plain(payload));
         }
-        let came_out_max = expansion_max(payload.len());
+        // A decoder's window is touched as far as bytes come out.
+        let is_large = codec == Codec::Zstd && decoder_bytes(codec, &payload) > bytes_max;
+        let came_out_max = expansion_max(payload.len()).min(if is_large { bytes_max } else { usize::MAX });
         let window = vec![0; payload.len().saturating_mul(8).clamp(1 << 10, WALK_WINDOW_BYTES)];
         let weight = weight(codec) + target.map_or(0, |target| weight_of_compression(target.codec));
         Ok(Body::Coded(Box::new(Coded {
             codec,
-            reader: codec.reader(payload).map_err(|_| RecordError::Decompression(codec))?,
+            reader: codec.reader(payload, bytes_max).map_err(|_| RecordError::Decompression(codec))?,
             window,
             start: 0,
             end: 0,
@@ -50,6 +68,7 @@ impl Body {
             came_out_max,
             weight,
             encoder: target.map(Encoder::new).transpose()?,
+            written_max: BATCH_BYTES_MAX.min(bytes_max),
         })))
     }
 
@@ -114,8 +133,8 @@ impl Coded {
             }
             if let Some(encoder) = &mut self.encoder {
                 encoder.write(fresh)?;
-                if encoder.written() > BATCH_BYTES_MAX {
-                    return Err(RecordError::TooLarge { bytes_max: BATCH_BYTES_MAX });
+                if encoder.written() > self.written_max {
+                    return Err(RecordError::TooLarge { bytes_max: self.written_max });
                 }
             }
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::base::{Codec, Compression, Timestamp, TimestampType};
 use crate::error::ErrorCode;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::record::body::Body;
+use crate::record::body::{Body, opening_bytes};
 use crate::record::error::RecordError;
 use crate::record::faults::Faults;
 use crate::record::header::{BatchHeader, HEADER_BYTES};
@@ -80,9 +80,19 @@ impl Walk {
     /// Of a batch that has passed `UncheckedBatch::check` and `BatchHeader::check_produced`; `batch` holds it whole. `target`: the codec
     /// that the topic wants, if not the producer's.
     pub fn new(header: BatchHeader, batch: &Bytes, target: Option<Compression>) -> Result<Walk, RecordError> {
+        Walk::within(header, batch, target, usize::MAX)
+    }
+
+    /// In about `bytes_max` of memory at most: a batch that would take more is refused as soon as it does.
+    pub fn within(
+        header: BatchHeader,
+        batch: &Bytes,
+        target: Option<Compression>,
+        bytes_max: usize,
+    ) -> Result<Walk, RecordError> {
         let codec = header.codec()?;
         let target = target.filter(|target| target.codec != codec);
-        let body = Body::new(codec, batch.slice(HEADER_BYTES.min(batch.len())..), target)?;
+        let body = Body::new(codec, batch.slice(HEADER_BYTES.min(batch.len())..), target, bytes_max)?;
         Ok(Walk {
             header,
             body,
@@ -94,6 +104,15 @@ impl Walk {
             max_timestamp: Timestamp::NONE,
             faults: Faults::default(),
         })
+    }
+
+    /// The memory that a walk over this batch takes beside the batch; nothing where it does not begin with a header.
+    pub fn bytes(batch: &[u8], target: Option<Compression>) -> usize {
+        let Some(codec) = BatchHeader::parse(batch).ok().and_then(|header| header.codec().ok()) else {
+            return 0;
+        };
+        let target = target.filter(|target| target.codec != codec);
+        opening_bytes(codec, batch.get(HEADER_BYTES..).unwrap_or_default(), target.as_ref())
     }
 
     /// Goes on for about `budget` units of work (bytes that come out, weighed by codec) and takes them off it. None: more is to do.

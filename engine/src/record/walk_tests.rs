@@ -52,6 +52,23 @@ fn walk_in_steps(
     unreachable!()
 }
 
+/// A frame may look back 128 MiB: a core with 64 MiB must not follow it.
+#[test]
+fn a_window_beyond_the_memory_there_is_holds_no_more_than_that() {
+    let keys: Vec<Vec<u8>> = (0..2000u32).map(|key| key.to_be_bytes().repeat(250)).collect();
+    let records: Vec<Keyed<'_>> = keys.iter().map(|key| (1, Some(&key[..]))).collect();
+    let bytes = batch(Codec::Zstd, &records);
+    let within = |bytes_max| {
+        let mut walk = Walk::within(header(&bytes), &bytes, None, bytes_max)?;
+        walk.step(&RULES, &mut usize::MAX.clone())
+    };
+    let needed = Walk::bytes(&bytes, None);
+    assert!(needed > 2_000_000);
+    assert!(within(needed).is_ok());
+    assert_eq!(within(1 << 20), Err(RecordError::TooLarge { bytes_max: 1 << 20 }));
+    assert_eq!(Walk::bytes(&batch(Codec::None, &records), None), 0);
+}
+
 fn walk(bytes: &Bytes, rules: &Rules<'_>) -> Result<Walked, RecordError> {
     walk_in_steps(bytes, rules, None, usize::MAX).0
 }

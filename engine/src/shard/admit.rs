@@ -31,6 +31,8 @@ pub struct Opening {
     header: BatchHeader,
     records: Bytes,
     walk: Walk,
+    /// What the walk may take of memory.
+    bytes: usize,
     /// Everything about one batch is judged at one time.
     now: Timestamp,
 }
@@ -68,19 +70,40 @@ impl From<RecordError> for Rejection {
     }
 }
 
-/// Brings the candidate as far as `budget` (see `record::Walk::step`) goes. `payload_max`: what fits the journal.
+/// What one batch may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// What fits the journal.
+    pub payload_bytes: usize,
+    /// Memory while its records are walked.
+    pub walk_bytes: usize,
+}
+
+impl Candidate {
+    /// The memory that walking its records takes, and whether it has it already.
+    pub fn walk_bytes(&self, partition: &Partition) -> (usize, bool) {
+        match self {
+            Candidate::Unchecked(records) => (Walk::bytes(records, target(partition)), false),
+            Candidate::Opening(opening) => (opening.bytes, true),
+            Candidate::Admitted(_) => (0, false),
+        }
+    }
+}
+
+/// Brings the candidate as far as `budget` (see `record::Walk::step`) goes.
 pub fn admit(
     candidate: Candidate,
     partition: &Partition,
     now: Now,
-    payload_max: usize,
+    bounds: Bounds,
     budget: &mut usize,
 ) -> Result<Candidate, Rejection> {
     let mut opening = match candidate {
         Candidate::Unchecked(records) => {
-            let header = check(&records, partition, payload_max)?;
-            let walk = Walk::new(header, &records, target(partition))?;
-            Opening { header, records, walk, now: now.wall }
+            let header = check(&records, partition, bounds.payload_bytes)?;
+            let bytes = Walk::bytes(&records, target(partition)).min(bounds.walk_bytes);
+            let walk = Walk::within(header, &records, target(partition), bounds.walk_bytes)?;
+            Opening { header, records, walk, bytes, now: now.wall }
         }
         Candidate::Opening(opening) => *opening,
         Candidate::Admitted(_) => return Ok(candidate),
@@ -95,7 +118,7 @@ pub fn admit(
         now: opening.now,
     };
     match opening.walk.step(&rules, budget)? {
-        Some(walked) => finish(opening, walked, partition, payload_max).map(Candidate::Admitted),
+        Some(walked) => finish(opening, walked, partition, bounds.payload_bytes).map(Candidate::Admitted),
         None => Ok(Candidate::Opening(Box::new(opening))),
     }
 }

@@ -265,6 +265,7 @@ impl Shard {
             ("unflushed", self.unflushed_bytes, budget.unflushed_bytes),
             ("staged", self.commit.staged_bytes, budget.staged_bytes),
             ("cold_reads", self.cold_turns.bytes().0, budget.cold_bytes),
+            ("opening", self.openings.bytes as u64, budget.walk_bytes as u64),
         ] {
             figures.number(&MEMORY, label("use", part), bytes);
             figures.number(&MEMORY_LIMIT, label("use", part), limit);

@@ -1,7 +1,7 @@
 //! One core: the only place that sees all machines. Commands and completions come in, Ops, messages and replies go out; nothing
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
-//! `produce` → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
+//! `produce` (with `opening`) → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
 //! is only on disk · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `cleaner`,
 //! `cleaning` and `swap` (compaction) · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
 
@@ -25,6 +25,7 @@ pub mod inspect;
 mod leftovers;
 pub mod measure;
 mod offsets;
+mod opening;
 mod partition;
 mod produce;
 mod publish;
@@ -73,6 +74,7 @@ use fetch::Fetches;
 use group::Coordinator;
 use measure::Measures;
 use offsets::OffsetJobs;
+use opening::Openings;
 use partition::Slot;
 use produce::Produces;
 pub use recover::{Boot, BootConfig, BootError, boot};
@@ -134,6 +136,7 @@ pub struct Shard {
     dirty: BTreeSet<Slot>,
     unflushed_bytes: u64,
     produces: Produces,
+    openings: Openings,
     commit: Commit,
     checkpoint: Checkpoints,
     fetches: Fetches,

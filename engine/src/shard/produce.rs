@@ -7,7 +7,7 @@ use slab::Slab;
 
 use super::{
     Purpose, Shard,
-    admit::{Candidate, Rejection, admit},
+    admit::{Bounds, Candidate, Rejection, admit},
     command::{Acks, CallId, Produce, Produced, Reply},
     partition::{Partition, Slot},
 };
@@ -28,7 +28,7 @@ use crate::{
 pub struct Waiting {
     ticket: usize,
     index: usize,
-    candidate: Candidate,
+    pub(super) candidate: Candidate,
 }
 
 /// A frame's number in the order of staging, over the life of the shard; 0 is none.
@@ -59,10 +59,6 @@ pub struct Produces {
     built: VecDeque<(FrameNumber, usize)>,
     /// Not looked at yet: the budget for staged batches is used up.
     stalled: VecDeque<(CallId, Produce)>,
-    /// Partitions whose first waiting batch is being opened.
-    opening: VecDeque<Slot>,
-    /// What is left of `limits::WALK_BUDGET_PER_TURN`.
-    walk_left: usize,
 }
 
 /// Space to make, for one segment.
@@ -157,7 +153,7 @@ impl Shard {
                 candidate
             }
             Attempt::Opening(candidate) => {
-                self.produces.opening.push_back(slot);
+                self.openings.queue.push_back(slot);
                 self.wake = true;
                 candidate
             }
@@ -166,18 +162,7 @@ impl Shard {
         partition.waiting.push_front(Waiting { ticket, index, candidate });
     }
 
-    /// Goes on with batches that are being opened, as far as this turn's budget goes.
-    pub(super) fn resume_opening(&mut self, now: Now) {
-        self.produces.walk_left = limits::WALK_BUDGET_PER_TURN;
-        while self.produces.walk_left > 0
-            && let Some(slot) = self.produces.opening.pop_front()
-        {
-            self.retry_waiting(now, slot);
-        }
-        self.wake |= !self.produces.opening.is_empty();
-    }
-
-    fn retry_waiting(&mut self, now: Now, slot: Slot) {
+    pub(super) fn retry_waiting(&mut self, now: Now, slot: Slot) {
         let Some(partition) = self.table.get_mut(slot) else { return };
         for one in std::mem::take(&mut partition.waiting) {
             self.append_in_turn(now, slot, one);
@@ -185,7 +170,8 @@ impl Shard {
     }
 
     fn try_append(&mut self, now: Now, slot: Slot, candidate: Candidate) -> Attempt {
-        let payload_max = self.payload_bytes_max;
+        let walk_bytes = self.config.budget.walk_bytes;
+        let bounds = Bounds { payload_bytes: self.payload_bytes_max, walk_bytes };
         let Some(partition) = self.table.get_mut(slot) else { return Attempt::Refused(not_here().into()) };
         if partition.deleted {
             return Attempt::Refused(not_here().into());
@@ -193,7 +179,18 @@ impl Shard {
         if partition.failed {
             return Attempt::Refused(offline(partition).into());
         }
-        let admitted = match admit(candidate, partition, now, payload_max, &mut self.produces.walk_left) {
+        let (bytes, was_open) = candidate.walk_bytes(partition);
+        if !was_open && self.openings.must_wait(bytes, walk_bytes) {
+            return Attempt::Opening(candidate);
+        }
+        let admitted = admit(candidate, partition, now, bounds, &mut self.openings.walk_left);
+        let is_open = matches!(admitted, Ok(Candidate::Opening(_)));
+        if is_open && !was_open {
+            self.openings.bytes += bytes.min(walk_bytes);
+        } else if was_open && !is_open {
+            self.openings.bytes = self.openings.bytes.saturating_sub(bytes);
+        }
+        let admitted = match admitted {
             Ok(Candidate::Admitted(admitted)) => admitted,
             Ok(opening) => return Attempt::Opening(opening),
             Err(rejection) => return Attempt::Refused(rejection),

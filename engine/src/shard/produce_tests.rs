@@ -5,10 +5,11 @@ use bytes::Bytes;
 
 use super::{
     command::{Acks, CallId, Command, Message, Produce, ProducePartition, Produced, Reply},
+    settings::Budget,
     tests::{Broker, id},
 };
 use crate::{
-    base::{CoreId, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
+    base::{Compression, CoreId, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
     error::ErrorCode,
     record::{BatchBuilder, BatchHeader, Codec, HEADER_BYTES, RecordData, TimestampType, headers, seal},
 };
@@ -240,4 +241,45 @@ fn sequences_are_judged_as_kafka_judges_them() {
     assert_eq!(send(1, 3), (ErrorCode::OutOfOrderSequenceNumber, -1), "a new epoch begins at 0");
     assert_eq!(send(1, 0), (ErrorCode::None, 1));
     assert_eq!(send(0, 6), (ErrorCode::InvalidProducerEpoch, -1));
+}
+
+/// Each of many producers could make a core hold a window of its own.
+#[test]
+fn batches_that_take_long_to_open_take_turns_at_the_memory_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let budget = Budget { walk_bytes: 3 << 20, ..Budget::of(16 << 20, 3) };
+    let mut broker = Broker::start_with(directory.path(), 1, budget);
+    broker.create(3, Vec::new());
+    let value = vec![7; 5 << 20];
+    let batch = records(Codec::Zstd, &[(NOW, None, &value)]);
+    for partition in 0..3 {
+        let part = ProducePartition { partition: id(partition), records: batch.clone() };
+        let produce = Command::Produce(Produce { acks: Acks::All, partitions: vec![part] });
+        let call = CallId { origin: CoreId(0), number: 1_000_000 + partition as u64 };
+        broker.shards[0].receive(broker.now, CoreId(0), Message::Command(call, produce));
+    }
+    let (mut replies, mut turns) = (Vec::new(), 0);
+    while broker.shards[0].produces.lengths().0 > 0 && turns < 100 {
+        turns += 1;
+        broker.shards[0].turn(broker.now);
+        assert!(broker.shards[0].openings.bytes <= budget.walk_bytes);
+        if turns == 3 {
+            assert!(broker.shards[0].openings.bytes > 0, "one is open");
+        }
+        if turns == 50 {
+            replies.extend(broker.settle());
+        }
+    }
+    let answered =
+        |reply: &Reply| matches!(reply, Reply::Produced(answers) if answers[0].error == ErrorCode::None);
+    assert_eq!(replies.iter().filter(|(_, reply)| answered(reply)).count(), 3);
+    // At this level a frame may look back to its beginning.
+    let mut builder = BatchBuilder::new(Compression { codec: Codec::Zstd, level: Some(19) }, 8 << 20);
+    assert!(builder.push(RecordData {
+        timestamp: Timestamp(NOW),
+        value: Some(&value),
+        ..RecordData::default()
+    }));
+    let large = builder.build().unwrap();
+    assert_eq!(produce(&mut broker, large).error, ErrorCode::MessageTooLarge);
 }

@@ -56,6 +56,9 @@ pub struct Budget {
     pub staged_bytes: u64,
     /// Members and offsets of the groups that the core coordinates.
     pub groups_bytes: u64,
+    /// Decompressors of produced batches whose records take more than one turn to walk; one batch may take as much. The cache makes
+    /// room for it.
+    pub walk_bytes: usize,
     /// What compaction may open one batch to; a larger one is left as it is.
     pub opening_bytes: usize,
     /// Buffers that are read into from disk for fetches and ListOffsets; one is always allowed.
@@ -85,6 +88,7 @@ impl Budget {
             extents: extents.max(limits::EXTENTS_MIN),
             staged_bytes: (memory_bytes / 16).max(limits::GROUP_BYTES_MAX as u64),
             groups_bytes: memory_bytes / 16,
+            walk_bytes: usize::try_from(memory_bytes / 16).unwrap_or(usize::MAX).max(limits::WALK_BYTES_MIN),
             opening_bytes: usize::try_from(memory_bytes / 32)
                 .unwrap_or(usize::MAX)
                 .clamp(limits::CLEAN_OPENING_BYTES_MIN, limits::EXPANSION_BYTES_MAX),

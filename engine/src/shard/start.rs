@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    Checkpoints, Commit, Control, Deletions, Expiry, Fetches, OffsetJobs, Produces, Retentions, Retirements,
-    Settings, Shard, ShardSeed, Table, Watches,
+    Checkpoints, Commit, Control, Deletions, Expiry, Fetches, OffsetJobs, Openings, Produces, Retentions,
+    Retirements, Settings, Shard, ShardSeed, Table, Watches,
     cleaner::Cleaner,
     cold_turns::ColdTurns,
     control::{METADATA_LOG, METADATA_TOPIC},
@@ -82,6 +82,7 @@ impl Shard {
             dirty: BTreeSet::new(),
             unflushed_bytes: 0,
             produces: Produces::default(),
+            openings: Openings::default(),
             commit: Commit::default(),
             checkpoint: Checkpoints::new(incarnation, checkpoint_number),
             fetches: Fetches::default(),

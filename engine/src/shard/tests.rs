@@ -46,7 +46,7 @@ impl Broker {
         Broker::start_with(directory, cores, Budget::of(16 << 20, 3))
     }
 
-    fn start_with(directory: &std::path::Path, cores: u16, budget: Budget) -> Broker {
+    pub(super) fn start_with(directory: &std::path::Path, cores: u16, budget: Budget) -> Broker {
         let mut device = Device::open(&RingConfig::default(), directory, None).expect("device");
         let now = Now { mono_ns: 1, wall: Timestamp(1_700_000_000_000) };
         let options = BrokerOptions {

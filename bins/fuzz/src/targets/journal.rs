@@ -91,6 +91,7 @@ fn start(disk: &mut Disk) -> Result<Boot, BootError> {
         extents: EXTENTS,
         staged_bytes: 16 << 10,
         groups_bytes: 1 << 20,
+        walk_bytes: 1 << 20,
         opening_bytes: 16 << 10,
         cold_bytes: 160 << 10,
     };

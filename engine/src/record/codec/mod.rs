@@ -4,6 +4,7 @@
 mod encoder;
 mod gzip;
 mod lz4;
+mod memory;
 mod snappy;
 mod zstd;
 
@@ -17,6 +18,7 @@ use crate::limits::{EXPANSION_BYTES_FREE, EXPANSION_BYTES_MAX, EXPANSION_RATIO_M
 use crate::record::error::RecordError;
 
 pub(super) use encoder::Encoder;
+pub(super) use memory::{decoder_bytes, encoder_bytes};
 
 /// What `bytes` compressed bytes may expand to.
 pub(super) fn expansion_max(bytes: usize) -> usize {
@@ -24,10 +26,10 @@ pub(super) fn expansion_max(bytes: usize) -> usize {
 }
 
 impl Codec {
-    /// Decompresses piece by piece, in the memory that the codec needs for itself. The reader of its output holds it to
-    /// `expansion_max`.
-    pub(super) fn reader(self, bytes: Bytes) -> io::Result<Box<dyn Read + Send>> {
-        let cap = expansion_max(bytes.len());
+    /// Decompresses piece by piece, in the memory that the codec needs for itself: what `decoder_bytes` says, and no block of more
+    /// than `bytes_max`. The reader of its output holds that to `expansion_max`.
+    pub(super) fn reader(self, bytes: Bytes, bytes_max: usize) -> io::Result<Box<dyn Read + Send>> {
+        let cap = expansion_max(bytes.len()).min(bytes_max);
         Ok(match self {
             Codec::None => Box::new(Cursor::new(bytes)),
             Codec::Gzip => Box::new(gzip::reader(bytes)),

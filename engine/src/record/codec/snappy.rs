@@ -62,6 +62,26 @@ fn append_block(block: &[u8], out: &mut Vec<u8>, cap: usize) -> Result<(), Recor
     Ok(())
 }
 
+/// What the largest block of a payload promises to expand to.
+pub(super) fn block_bytes_max(bytes: &[u8]) -> usize {
+    let promised = |block: &[u8]| snap::raw::decompress_len(block).unwrap_or(0);
+    let Some(mut rest) = strip_frame_header(bytes) else { return promised(bytes) };
+    let mut most = 0;
+    while !rest.is_empty() {
+        if let Some(after) = strip_frame_header(rest) {
+            rest = after;
+            continue;
+        }
+        let Some((length, after)) = rest.split_first_chunk::<4>() else { break };
+        let Some((block, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else {
+            break;
+        };
+        most = most.max(promised(block));
+        rest = after;
+    }
+    most
+}
+
 /// Reads block by block. A raw batch is one block, whole in memory; `RATIO_MAX` bounds it.
 pub(super) struct Reader {
     rest: Bytes,
