@@ -12,44 +12,44 @@ use tracing_subscriber::{
 
 use super::{Refusal, flags::LogFormat};
 
-/// The modules that write lines and those above them, beside the root.
+/// The modules that write lines and those above them, beside the root. With dots: kafka-configs takes no colon in a name.
 const LOGGERS: &[&str] = &[
     "bins",
-    "bins::corelogd",
-    "bins::corelogd::cores",
-    "bins::corelogd::logging",
-    "bins::corelogd::start",
+    "bins.corelogd",
+    "bins.corelogd.cores",
+    "bins.corelogd.logging",
+    "bins.corelogd.start",
     "engine",
-    "engine::group",
-    "engine::group::classic",
-    "engine::group::classic::leave",
-    "engine::group::classic::rebalance",
-    "engine::group::consumer",
-    "engine::group::consumer::regex",
-    "engine::group::heartbeats",
-    "engine::shard",
-    "engine::shard::cleaner",
-    "engine::shard::connections",
-    "engine::shard::fetch",
-    "engine::shard::flush",
-    "engine::shard::group",
-    "engine::shard::group::append",
-    "engine::shard::group::load",
-    "engine::shard::produce",
-    "engine::shard::publish",
-    "engine::shard::retention",
-    "engine::shard::retirement",
-    "engine::shard::settings",
-    "engine::shard::swap",
+    "engine.group",
+    "engine.group.classic",
+    "engine.group.classic.leave",
+    "engine.group.classic.rebalance",
+    "engine.group.consumer",
+    "engine.group.consumer.regex",
+    "engine.group.heartbeats",
+    "engine.shard",
+    "engine.shard.cleaner",
+    "engine.shard.connections",
+    "engine.shard.fetch",
+    "engine.shard.flush",
+    "engine.shard.group",
+    "engine.shard.group.append",
+    "engine.shard.group.load",
+    "engine.shard.produce",
+    "engine.shard.publish",
+    "engine.shard.retention",
+    "engine.shard.retirement",
+    "engine.shard.settings",
+    "engine.shard.swap",
     "net",
-    "net::api",
-    "net::api::describe_log_dirs",
-    "net::api::find_coordinator",
-    "net::api::loggers",
-    "net::conn",
-    "net::conn::complaints",
-    "net::conn::connection",
-    "net::server",
+    "net.api",
+    "net.api.describe_log_dirs",
+    "net.api.find_coordinator",
+    "net.api.loggers",
+    "net.conn",
+    "net.conn.complaints",
+    "net.conn.connection",
+    "net.server",
 ];
 
 /// To be called once, before the first line.
@@ -116,13 +116,18 @@ impl Loggers for Levels {
 fn filter(given: &Targets, set: &BTreeMap<&'static str, LogLevel>) -> Targets {
     set.iter().fold(given.clone(), |filter, (name, level)| match *name {
         ROOT_LOGGER => filter.with_default(shown(*level)),
-        name => filter.with_target(name, shown(*level)),
+        name => filter.with_target(target(name), shown(*level)),
     })
+}
+
+/// What the module's lines are marked with.
+fn target(name: &str) -> String {
+    name.replace('.', "::")
 }
 
 fn in_force(filter: &Targets, name: &str) -> LogLevel {
     let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
-    let most = levels.into_iter().find(|level| filter.would_enable(name, level));
+    let most = levels.into_iter().find(|level| filter.would_enable(&target(name), level));
     most.map_or(LogLevel::Fatal, |level| level_of(level.into()))
 }
 
@@ -174,15 +179,15 @@ mod tests {
         let (filter, levels) = Levels::new("info,engine::shard=debug".parse().unwrap());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(filter), || {
             assert!(shows(Level::DEBUG), "as the flag says");
-            levels.set(&[("engine::shard::cleaner", Some(LogLevel::Info))]);
+            levels.set(&[("engine.shard.cleaner", Some(LogLevel::Info))]);
             assert!(!shows(Level::DEBUG) && shows(Level::ERROR));
-            levels.set(&[("engine::shard::cleaner", Some(LogLevel::Fatal))]);
+            levels.set(&[("engine.shard.cleaner", Some(LogLevel::Fatal))]);
             assert!(!shows(Level::ERROR));
-            levels.set(&[("engine::shard::cleaner", None)]);
+            levels.set(&[("engine.shard.cleaner", None)]);
             assert!(shows(Level::DEBUG));
             levels.set(&[(ROOT_LOGGER, Some(LogLevel::Warn))]);
         });
-        let names = [ROOT_LOGGER, "net::conn", "engine::shard", "engine::shard::cleaner"];
+        let names = [ROOT_LOGGER, "net.conn", "engine.shard", "engine.shard.cleaner"];
         let levels = names.map(|name| of(&levels, name));
         assert_eq!(levels, [LogLevel::Warn, LogLevel::Warn, LogLevel::Debug, LogLevel::Debug]);
     }
@@ -201,7 +206,7 @@ mod tests {
                     let parts: Vec<&str> = inside.iter().map(|part| part.to_str().unwrap()).collect();
                     let parts: Vec<&str> =
                         parts.into_iter().filter(|part| !["src", "mod", "lib"].contains(part)).collect();
-                    found.extend((1..=parts.len()).map(|length| parts[..length].join("::")));
+                    found.extend((1..=parts.len()).map(|length| parts[..length].join(".")));
                 }
             }
         }

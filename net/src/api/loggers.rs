@@ -181,7 +181,7 @@ pub(super) mod tests {
     impl Loggers for Remembered {
         fn levels(&self) -> Vec<(&'static str, LogLevel)> {
             let levels = self.0.lock().unwrap();
-            vec![(ROOT, levels[0]), ("engine::shard", levels[1])]
+            vec![(ROOT, levels[0]), ("engine.shard", levels[1])]
         }
 
         fn set(&self, changes: &[(&'static str, Option<LogLevel>)]) {
@@ -205,11 +205,11 @@ pub(super) mod tests {
     fn a_level_holds_from_when_it_is_set_until_it_is_deleted() {
         let broker = broker();
         let levels = |broker: &Broker| shown(broker).into_iter().map(|(_, level)| level).collect::<Vec<_>>();
-        alter(&broker, "1", &[config("engine::shard", SET, Some("DEBUG"))], true).unwrap();
+        alter(&broker, "1", &[config("engine.shard", SET, Some("DEBUG"))], true).unwrap();
         assert_eq!(levels(&broker), ["INFO", "INFO"], "only looked at");
-        alter(&broker, "1", &[config("engine::shard", SET, Some("DEBUG"))], false).unwrap();
+        alter(&broker, "1", &[config("engine.shard", SET, Some("DEBUG"))], false).unwrap();
         assert_eq!(levels(&broker), ["INFO", "DEBUG"]);
-        alter(&broker, "1", &[config("engine::shard", DELETE, None)], false).unwrap();
+        alter(&broker, "1", &[config("engine.shard", DELETE, None)], false).unwrap();
         assert_eq!(levels(&broker), ["INFO", "INFO"]);
     }
 
@@ -239,13 +239,13 @@ pub(super) mod tests {
                 "APPEND operation is not allowed for the BROKER_LOGGER resource".to_owned(),
             ),
             (
-                config("engine::shard", SET, Some("INFO")),
+                config("engine.shard", SET, Some("INFO")),
                 ErrorCode::InvalidRequest,
                 "Error due to duplicate config keys".to_owned(),
             ),
         ];
         for (wrong, code, message) in cases {
-            let first = config("engine::shard", SET, Some("TRACE"));
+            let first = config("engine.shard", SET, Some("TRACE"));
             let refusal = alter(&broker, "1", &[first, wrong], false).unwrap_err();
             assert_eq!((refusal.code, refusal.message), (code, message));
         }
