@@ -4,12 +4,20 @@ use std::io::{self, Write};
 
 use engine::{
     config::{BROKER_KEYS, Layers, Source},
-    io::host::HostReport,
+    io::{
+        host::HostReport,
+        tuning::{Change, Setting, State},
+    },
 };
 
 use super::{cpus, descriptors::Descriptors, settings::Settings, sizes};
 
-pub fn print(settings: &Settings, host: &HostReport, out: &mut impl Write) -> io::Result<()> {
+pub fn print(
+    settings: &Settings,
+    host: &HostReport,
+    tuned: &[Setting],
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out, "data directory   {}", settings.data_dir.display())?;
     for endpoint in &settings.endpoints {
         let port =
@@ -46,8 +54,24 @@ pub fn print(settings: &Settings, host: &HostReport, out: &mut impl Write) -> io
     for warning in &settings.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    for finding in &host.findings {
+    for finding in host.findings.iter().cloned().chain(tuned.iter().filter_map(Setting::finding)) {
         writeln!(out, "{finding}")?;
+    }
+    Ok(())
+}
+
+/// For a script: state, name, file, what is, what should be, why; tabs between them, `-` where there is nothing.
+pub fn print_settings(tuned: &[Setting], out: &mut impl Write) -> io::Result<()> {
+    for Setting { name, why, state } in tuned {
+        match state {
+            State::Absent => writeln!(out, "absent\t{name}\t-\t-\t-\t{why}")?,
+            State::Good(is) => writeln!(out, "good\t{name}\t-\t{is}\t-\t{why}")?,
+            State::Left(changes) => {
+                for Change { file, is, should } in changes {
+                    writeln!(out, "left\t{name}\t{}\t{is}\t{should}\t{why}", file.display())?;
+                }
+            }
+        }
     }
     Ok(())
 }

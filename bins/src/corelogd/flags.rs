@@ -73,6 +73,9 @@ pub struct Flags {
     /// Print the resolved configuration and what the host lacks, and start nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Print the settings of the host below ROOT, one a line, for scripts/tune-host
+    #[arg(long, value_name = "ROOT", hide = true)]
+    pub host_settings: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub fn run(flags: &Flags) -> i32 {
 fn try_run(flags: &Flags) -> Result<(), Refusal> {
     let mut settings = Settings::resolve(flags)?;
     let loggers = Arc::new(logging::start(&flags.log_level, flags.log_format)?);
-    if flags.dry_run {
-        return dry_run(&settings);
+    if flags.dry_run || flags.host_settings.is_some() {
+        return dry_run(&settings, flags.host_settings.as_deref());
     }
     // Before any thread exists: all inherit the mask.
     let blocked =
@@ -87,12 +87,18 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn dry_run(settings: &Settings) -> Result<(), Refusal> {
+/// `root`: only the host's settings below it are printed.
+fn dry_run(settings: &Settings, root: Option<&Path>) -> Result<(), Refusal> {
     // A start would make the directory: what it would be made on is looked at.
-    let present = settings.data_dir.ancestors().find(|path| path.is_dir());
-    let host = host::probe(present.unwrap_or(Path::new(".")));
-    let printed = dry_run::print(settings, &host, &mut io::stdout().lock());
-    printed.map_err(|error| Refusal::one(format!("the report cannot be written: {error}")))?;
+    let present = settings.data_dir.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+    let tuned = host::settings(root.unwrap_or(Path::new("/")), present, &settings.cpus);
+    let out = &mut io::stdout().lock();
+    let unwritten = |error| Refusal::one(format!("the report cannot be written: {error}"));
+    if root.is_some() {
+        return dry_run::print_settings(&tuned, out).map_err(unwritten);
+    }
+    let host = host::probe(present);
+    dry_run::print(settings, &host, &tuned, out).map_err(unwritten)?;
     if host.is_fatal() { Err(Refusal(Vec::new())) } else { Ok(()) }
 }
 

@@ -10,7 +10,9 @@ use io_uring::IoUring;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::utsname::uname;
 
+use super::mount;
 use super::storage::{self, Storage};
+use super::tuning::{Change, Setting, State, Tuned};
 
 /// The first kernel with deferred task runs (`IORING_SETUP_DEFER_TASKRUN`).
 const KERNEL_MIN: (u32, u32) = (6, 1);
@@ -102,6 +104,49 @@ pub fn probe(data_directory: &Path) -> HostReport {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let direct_io = storage.as_ref().is_some_and(|storage| storage.direct_io);
     HostReport { findings, kernel, direct_io, storage, descriptors, locked_bytes }
+}
+
+/// The settings below `root` that limits and speed depend on: those of this process and of `cpus`, and of what holds `directory`.
+pub fn settings(root: &Path, directory: &Path, cpus: &[usize]) -> Vec<Setting> {
+    let mount = directory.canonicalize().ok().and_then(|path| mount::of(&path));
+    let device = mount.and_then(|mount| mount.device);
+    let mut settings = limits(root, raise(Resource::RLIMIT_MEMLOCK), raise(Resource::RLIMIT_NOFILE)).to_vec();
+    settings.extend(Tuned { root, cpus, device: device.as_deref() }.look());
+    settings
+}
+
+/// The limits of logins, which a broker has that no service manager gives others. What is too small here is told by `probe` as well.
+fn limits(root: &Path, locked_bytes: u64, descriptors: u64) -> [Setting; 2] {
+    let limit = |name: &str, what: &str, is: String, is_good: bool, should: &str, why| {
+        let file = Path::new("etc/security/limits.d").join(format!("corelog-{what}.conf"));
+        let should = format!("* - {what} {should}");
+        let is_set = fs::read_to_string(root.join(&file)).is_ok_and(|text| text.trim() == should);
+        let state = match (is_good, is_set) {
+            (true, _) => State::Good(is),
+            (false, true) => State::Good(format!("{is}, and from the next login on {should}")),
+            (false, false) => State::Left(vec![Change { file, is, should }]),
+        };
+        Setting { name: name.to_owned(), why, state }
+    };
+    let locked = if locked_bytes == u64::MAX { "unlimited".to_owned() } else { format!("{} KiB", locked_bytes >> 10) };
+    [
+        limit(
+            "lockable memory",
+            "memlock",
+            locked,
+            judge_locked_bytes(locked_bytes).is_none(),
+            "unlimited",
+            "each core's rings lock memory",
+        ),
+        limit(
+            "file descriptors",
+            "nofile",
+            descriptors.to_string(),
+            judge_descriptors(descriptors).is_none(),
+            "1048576",
+            "every connection and open segment is one",
+        ),
+    ]
 }
 
 /// Raises a soft limit to the hard one; the soft limit after it.
@@ -215,6 +260,19 @@ mod tests {
         assert_eq!(judge_locked_bytes(u64::MAX), None);
         says(judge_descriptors(1024), Severity::Warning, "1024");
         assert_eq!(judge_descriptors(20_000), None);
+    }
+
+    #[test]
+    fn a_small_limit_is_left_until_logins_get_a_larger_one() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let [locked, descriptors] = limits(root.path(), 64 << 10, 20_000);
+        assert_eq!(descriptors.state, State::Good("20000".to_owned()));
+        let State::Left(changes) = locked.state else { panic!("{locked:?}") };
+        let file = root.path().join(&changes[0].file);
+        fs::create_dir_all(file.parent().expect("a parent")).expect("directory");
+        fs::write(file, &changes[0].should).expect("written");
+        let [locked, _] = limits(root.path(), 64 << 10, 20_000);
+        assert_eq!(locked.state, State::Good("64 KiB, and from the next login on * - memlock unlimited".to_owned()));
     }
 
     #[test]

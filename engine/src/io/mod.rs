@@ -21,6 +21,7 @@ mod root;
 pub mod signal;
 pub mod space;
 pub mod storage;
+pub mod tuning;
 mod worker;
 
 pub use buffer::{AlignedBuf, is_aligned};

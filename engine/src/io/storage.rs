@@ -16,6 +16,7 @@ use nix::sys::statvfs::statvfs;
 use super::buffer::AlignedBuf;
 use super::host::Finding;
 use super::mount::{self, Mount};
+use super::tuning;
 use crate::limits::BLOCK_BYTES;
 
 /// File systems whose prewritten blocks are overwritten in place, so that a DSYNC write is one device write.
@@ -183,13 +184,7 @@ fn block_device(number: &str) -> Option<BlockDevice> {
     }
     let setting =
         |name: &str| Some(fs::read_to_string(path.join("queue").join(name)).ok()?.trim().to_owned());
-    let scheduler = setting("scheduler").map(|all| {
-        let chosen = all
-            .split_once('[')
-            .and_then(|(_, rest)| rest.split_once(']'))
-            .map(|(chosen, _)| chosen.to_owned());
-        chosen.unwrap_or(all)
-    });
+    let scheduler = setting("scheduler").map(|all| tuning::chosen(&all).to_owned());
     Some(BlockDevice {
         name: path.file_name()?.to_string_lossy().into_owned(),
         write_cache: setting("write_cache"),
