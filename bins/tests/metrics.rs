@@ -117,6 +117,14 @@ fn what_went_through_the_broker_is_counted() {
     assert_eq!(value(&text, "corelog_request_stage_seconds_count", &["\"Fetch\"", "send"]), 1.0);
     assert_eq!(value(&text, "corelog_errors_total", &["\"Produce\"", "UnknownTopicOrPartition"]), 1.0);
     assert_eq!(value(&text, "corelog_connections_opened_total", &[]), 3.0);
+    for task in ["turn", "connection", "accept", "operator"] {
+        let task = [&*format!("task=\"{task}\"")];
+        let (cpu, wall) = ("corelog_core_step_cpu_seconds", "corelog_core_step_seconds");
+        let count = value(&text, &format!("{wall}_count"), &task);
+        assert!(count >= 1.0, "{task:?}: {text}");
+        assert_eq!(value(&text, &format!("{cpu}_count"), &task), count);
+        assert!(value(&text, &format!("{cpu}_sum"), &task) <= value(&text, &format!("{wall}_sum"), &task));
+    }
     assert!(value(&text, "process_resident_memory_bytes", &[]) > 1e6);
 }
 

@@ -93,6 +93,13 @@ pub const COMPLAINTS_PER_SECOND: u32 = 10;
 /// Completions and messages that one turn takes on before the connections run again.
 pub const TURN_EVENTS_MAX: usize = 4096;
 
+/// A step of a task that takes longer has its CPU time measured; it is also how far off that may be.
+pub const STEP_LONG_NS: u64 = 100_000;
+
+/// A step of so much CPU time is said in the log: others on its core may wait as long. And once in how long it is said.
+pub const STALL_NS: u64 = 10_000_000;
+pub const STALL_COMPLAINT_NS: u64 = 10_000_000_000;
+
 /// The longest wait that a Fetch may ask for, whatever its max_wait_ms says.
 pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 

@@ -17,7 +17,7 @@ import physical
 import report
 from beside import Beside
 from broker import BINARIES, ROOT
-from contenders import Cgroup, contenders, touch_memory
+from contenders import STEP_METRICS, Cgroup, contenders, touch_memory
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DISK_FREE_MIN = 16 << 30
@@ -99,13 +99,17 @@ class Run:
             time.sleep(self.plan["idle"])
             idle = (cpu_seconds(pid) - before) / self.plan["idle"] * 100
             yield {"broker": self.name, "scenario": "idle", "command": "utime and stime in /proc/$PID/stat", "value": idle}
+            before = self.broker.long_steps()
             yield from self.load()
             yield from Beside(self).lines()
+            after = self.broker.long_steps()
             yield {"broker": self.name, "scenario": "RSS peak", "command": "VmHWM in /proc/$PID/status", "value": memory_mib(pid, "VmHWM")}
             if (peak := group.peak_mib()) is not None:
                 yield {"broker": self.name, "scenario": "memory with page cache", "command": "the peak of its cgroup's memory", "value": peak}
-            if (slow := self.broker.slow_turns()) is not None:
-                yield {"broker": self.name, "scenario": "turns above 0.5 ms", "command": "corelog_core_turn_seconds of /metrics", "value": slow}
+            for clock, name in STEP_METRICS.items() if after else ():
+                more = after[clock] - before[clock]
+                command = f"{name} of /metrics, before and after all loads"
+                yield {"broker": self.name, "scenario": f"steps above 0.5 ms of {clock}", "command": command, "value": more.total(), "tasks": more}
             again = self.broker.restart()
             command = "SIGKILL, then from the start of the process on that data to its first acknowledgement"
             yield {"broker": self.name, "scenario": "start after SIGKILL", "command": command, "value": again}

@@ -3,18 +3,21 @@
 import ctypes
 import mmap
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 from broker import BINARIES, ROOT, Broker, free_port
 
 CLEANING = "log.cleaner.backoff.ms=500"
-SLOW_TURN_S = 0.0005
+LONG_STEP_S = 0.0005
+STEP_METRICS = {"CPU time": "corelog_core_step_cpu_seconds", "wall time": "corelog_core_step_seconds"}
 
 CGROUPS = [
     ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
@@ -47,11 +50,17 @@ class Corelog(Broker):
             lines = [line for line in answer.read().decode().splitlines() if line.startswith((name + "{", name + " "))]
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
 
-    def slow_turns(self):
-        """The share of turns that took longer than `SLOW_TURN_S` of wall time, in percent."""
-        turns = self.metrics("corelog_core_turn_seconds_bucket")
-        quick = sum(count for labels, count in turns.items() if f'le="{SLOW_TURN_S}"' in labels)
-        return 100 - quick / sum(count for labels, count in turns.items() if 'le="+Inf"' in labels) * 100
+    def long_steps(self):
+        """How many steps of the cores' tasks have taken longer than `LONG_STEP_S`: {CPU or wall time: {task: count}}."""
+        return {clock: self.steps_beyond(name) for clock, name in STEP_METRICS.items()}
+
+    def steps_beyond(self, name):
+        counts = Counter()
+        for labels, count in self.metrics(name + "_bucket").items():
+            task, bound = (re.search(f'{label}="([^"]+)"', labels)[1] for label in ("task", "le"))
+            if float(bound) in (LONG_STEP_S, float("inf")):
+                counts[task] += int(count) if bound == "+Inf" else -int(count)
+        return counts
 
     def cleaned_bytes(self):
         written = self.metrics("corelog_disk_bytes_total")
@@ -113,7 +122,7 @@ class Kafka:
     def log_tail(self):
         return (self.data / "out").read_text(errors="replace")[-3000:]
 
-    def slow_turns(self):
+    def long_steps(self):
         return None
 
     def cleaned_bytes(self):

@@ -125,7 +125,7 @@ class Report:
         rows.append(self.row("compacted meanwhile, MB written", steady[-1], lambda line: (line.get("cleaned_bytes") or 0) / 1e6) if steady else [])
         yield "Beside bulk work", "A steady producer and its reader, from due to arrival.", head, [row for row in rows if row], steady
         units = {"start": "s", "RSS at start": "MiB", "idle": "% of a core", "RSS peak": "MiB", "memory with page cache": "MiB",
-                 "turns above 0.5 ms": "% of all", "start after SIGKILL": "s to the first acknowledgement"}  # fmt: skip
+                 "steps above 0.5 ms of CPU time": "of all tasks under all loads", "steps above 0.5 ms of wall time": "of all tasks under all loads", "start after SIGKILL": "s to the first acknowledgement"}  # fmt: skip
         single = [s for s in self.scenarios if s in units]
         rows = [self.row(f"{s}, {units[s]}", s, lambda line: line["value"]) for s in single]
         yield "Start, memory, idle", "The peaks are those of all scenarios together.", head, rows, single

@@ -28,7 +28,7 @@ use net::{
     admin::{About, Admin},
     api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, Loggers, OffsetsTopic, SessionLimits},
     conn::{Memory, Shared},
-    node::{Node, Stopped},
+    node::{Node, Stopped, steps::Task},
     server::{Server, ServerConfig, bind, observe_memory},
 };
 
@@ -275,16 +275,14 @@ async fn serve(
             return Err(sentence);
         }
     };
-    let turns = glommio::spawn_local({
-        let node = node.clone();
-        async move {
-            match node.run().await {
-                Stopped::Clean => {}
-                // The other cores may wait for this one forever: nothing is left to be drained.
-                Stopped::Failed(sentence) => die(&sentence),
-            }
+    let turning = node.clone().run();
+    let turns = glommio::spawn_local(node.timed(Task::Turn, async {
+        match turning.await {
+            Stopped::Clean => {}
+            // The other cores may wait for this one forever: nothing is left to be drained.
+            Stopped::Failed(sentence) => die(&sentence),
         }
-    });
+    }));
     let memory = Memory::of(plan.settings.memory_per_core);
     let shared = Rc::new(Shared::new(&memory));
     observe_memory(&node, shared.clone());
@@ -297,13 +295,13 @@ async fn serve(
             idle_ms_max: plan.settings.config.connection_idle_ms_max,
         };
         let server = Server::new(Api::new(node.clone(), broker, memory.clone()), config, shared.clone());
-        tasks.push(glommio::spawn_local(server.clone().accept(listener)));
-        tasks.push(glommio::spawn_local(server.clone().sweep()));
+        tasks.push(glommio::spawn_local(node.timed(Task::Accept, server.clone().accept(listener))));
+        tasks.push(glommio::spawn_local(node.timed(Task::Sweep, server.clone().sweep())));
         servers.push(server);
     }
     if let Some(listener) = admin {
         let admin = Admin::new(node.clone(), plan.about.clone());
-        tasks.push(glommio::spawn_local(admin.accept(listener)));
+        tasks.push(glommio::spawn_local(node.timed(Task::Operator, admin.accept(listener))));
     }
     let _ = told.send(Ok(()));
     end(&plan.crew, core, tasks, &servers, &node, turns)

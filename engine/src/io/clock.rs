@@ -2,6 +2,9 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
+
 use crate::base::{Now, Timestamp};
 
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,12 @@ impl Clock {
     }
 }
 
+/// CPU time of the calling thread since it began, in nanoseconds. A system call: 0.3 µs where the monotonic clock takes 0.03.
+pub fn thread_cpu_ns() -> u64 {
+    let read = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    read.map_or(0, |time| u64::try_from(time.num_nanoseconds()).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +48,15 @@ mod tests {
         let second = copy.now();
         assert!(second.mono_ns >= first.mono_ns);
         assert!(first.wall.0 > 1_700_000_000_000);
+    }
+
+    #[test]
+    fn a_threads_cpu_clock_runs_while_it_runs() {
+        let before = thread_cpu_ns();
+        let mut sum = 0u64;
+        while thread_cpu_ns() == before {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(before > 0 && thread_cpu_ns() > before);
     }
 }

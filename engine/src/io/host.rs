@@ -128,7 +128,8 @@ fn limits(root: &Path, locked_bytes: u64, descriptors: u64) -> [Setting; 2] {
         };
         Setting { name: name.to_owned(), why, state }
     };
-    let locked = if locked_bytes == u64::MAX { "unlimited".to_owned() } else { format!("{} KiB", locked_bytes >> 10) };
+    let locked =
+        if locked_bytes == u64::MAX { "unlimited".to_owned() } else { format!("{} KiB", locked_bytes >> 10) };
     [
         limit(
             "lockable memory",
@@ -272,7 +273,10 @@ mod tests {
         fs::create_dir_all(file.parent().expect("a parent")).expect("directory");
         fs::write(file, &changes[0].should).expect("written");
         let [locked, _] = limits(root.path(), 64 << 10, 20_000);
-        assert_eq!(locked.state, State::Good("64 KiB, and from the next login on * - memlock unlimited".to_owned()));
+        assert_eq!(
+            locked.state,
+            State::Good("64 KiB, and from the next login on * - memlock unlimited".to_owned())
+        );
     }
 
     #[test]

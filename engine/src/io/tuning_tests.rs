@@ -65,7 +65,12 @@ fn each_single_setting_is_held_against_what_it_should_be() {
         ),
         ("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]", "[always]", "madvise"),
         ("proc/sys/net/core/somaxconn", "4096", "128", "4096"),
-        ("proc/sys/net/ipv4/tcp_rmem", "4096 131072 33554432", "4096\t131072\t6291456", "4096 131072 16777216"),
+        (
+            "proc/sys/net/ipv4/tcp_rmem",
+            "4096 131072 33554432",
+            "4096\t131072\t6291456",
+            "4096 131072 16777216",
+        ),
         ("proc/sys/net/ipv4/tcp_wmem", "4096 16384 16777216", "4096\t16384\t4194304", "4096 16384 16777216"),
         ("proc/sys/net/ipv4/tcp_slow_start_after_idle", "0", "1", "0"),
         ("proc/sys/fs/nr_open", "1073741816", "65536", "1048576"),
@@ -106,7 +111,10 @@ fn a_scheduler_that_costs_nothing_is_left_alone() {
 /// An interface with so many queues, whose interrupts 30, 31, … are taken by these CPUs.
 fn nic(queues: usize, rps: &str, xps: &str, takers: &[usize]) -> Host {
     let path = "sys/class/net/eth0";
-    let mut files = vec![(format!("{path}/operstate"), "up".to_owned())];
+    let mut files = vec![
+        (format!("{path}/operstate"), "up".to_owned()),
+        (format!("{path}/device/vendor"), "0x15b3".to_owned()),
+    ];
     for queue in 0..queues {
         files.push((format!("{path}/queues/rx-{queue}/rps_cpus"), rps.to_owned()));
         files.push((format!("{path}/queues/tx-{queue}/xps_cpus"), xps.to_owned()));
@@ -116,8 +124,7 @@ fn nic(queues: usize, rps: &str, xps: &str, takers: &[usize]) -> Host {
         files.push((format!("{path}/device/msi_irqs/{irq}"), "msix".to_owned()));
         files.push((format!("proc/irq/{irq}/effective_affinity_list"), cpu.to_string()));
     }
-    let files: Vec<(&str, &str)> =
-        files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
     Host::of(&files)
 }
 

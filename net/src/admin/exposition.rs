@@ -14,6 +14,7 @@ use crate::{api, node, server};
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     let counted = [
         node::measure::ALL,
+        node::steps::ALL,
         server::measure::ALL,
         api::measure::ALL,
         engine::shard::measure::ALL,

@@ -19,7 +19,10 @@ use glommio::{
     timer::Timer,
 };
 
-use crate::{limits, node::Node};
+use crate::{
+    limits,
+    node::{Node, steps::Task},
+};
 use http::{Method, Received};
 
 /// What the exposition says about the process itself.
@@ -54,7 +57,8 @@ impl Admin {
                 continue;
             }
             let seat = Seat::take(self.clone());
-            glommio::spawn_local(async move { seat.0.serve(stream).await }).detach();
+            let serving = async move { seat.0.serve(stream).await };
+            glommio::spawn_local(self.node.timed(Task::Operator, serving)).detach();
         }
     }
 

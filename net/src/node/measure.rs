@@ -61,6 +61,7 @@ impl Node {
         for (queue, length) in [("bus", bus_queued), ("calls", self.calls_in_flight())] {
             figures.number(&QUEUES, vec![("queue", queue.into())], length as u64);
         }
+        self.steps.measure(figures);
         for observer in self.measures.observers.borrow().iter() {
             observer(figures);
         }

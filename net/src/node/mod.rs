@@ -7,6 +7,7 @@
 
 mod calls;
 pub mod measure;
+pub mod steps;
 mod turn;
 
 use std::{
@@ -30,6 +31,7 @@ use engine::{
 
 use calls::Calls;
 use measure::Measures;
+use steps::Steps;
 pub use turn::Stopped;
 use turn::{Alarm, Batches};
 
@@ -48,6 +50,7 @@ pub struct Node {
     seen_ns: Cell<u64>,
     stopping: Cell<bool>,
     measures: Measures,
+    steps: Steps,
     /// Connections that read no request until the bus has room.
     waiting_for_bus: RefCell<Vec<Waker>>,
 }
@@ -66,6 +69,7 @@ impl Node {
             seen_ns: Cell::new(clock.now().mono_ns),
             stopping: Cell::new(false),
             measures: Measures::default(),
+            steps: Steps::default(),
             waiting_for_bus: RefCell::default(),
         })
     }

@@ -21,6 +21,7 @@ use crate::{
     api::Api,
     conn::{Complaints, Connection, Registry, Shared, Wish},
     limits,
+    node::steps::Task,
 };
 
 /// What binds the connections of one core.
@@ -123,7 +124,7 @@ impl Server {
                 server.measures.closed(&ended);
                 drop(seat);
             };
-            glommio::spawn_local(serving).detach();
+            glommio::spawn_local(self.api.node().timed(Task::Connection, serving)).detach();
         }
     }
 
