@@ -3,6 +3,7 @@
 pub mod coordinator;
 pub mod devices;
 pub mod groups;
+pub mod instructions;
 pub mod messages;
 pub mod record;
 pub mod wire;

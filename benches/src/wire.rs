@@ -38,7 +38,7 @@ fn records(bytes: usize) -> Option<Records> {
     Some(Records::from(Bytes::from(vec![7; bytes])))
 }
 
-fn produce(partitions: i32, bytes: usize) -> ProduceRequest {
+pub(crate) fn produce(partitions: i32, bytes: usize) -> ProduceRequest {
     let data = |index| PartitionProduceData { index, records: records(bytes) };
     let partition_data = (0..partitions).map(data).collect();
     let topic = TopicProduceData { topic_id: TOPIC, partition_data, ..Default::default() };
@@ -64,7 +64,7 @@ fn fetch(partitions: i32) -> FetchRequest {
     FetchRequest { max_wait_ms: 500, min_bytes: 1, topics: vec![topic], ..Default::default() }
 }
 
-fn fetched(partitions: i32, bytes: usize) -> FetchResponse {
+pub(crate) fn fetched(partitions: i32, bytes: usize) -> FetchResponse {
     let data = |partition_index| PartitionData {
         partition_index,
         high_watermark: 1 << 40,

@@ -16,7 +16,7 @@ mod commit;
 mod connections;
 mod control;
 mod deletion;
-mod entry_search;
+pub mod entry_search;
 mod expiry;
 mod fetch;
 mod flush;
