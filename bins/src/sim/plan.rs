@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::{
-    base::{NodeId, Now},
+    base::Now,
     config::Overrides,
     op::{Class, Op, Sync},
     shard::{
@@ -201,15 +201,8 @@ impl Plan {
     }
 
     pub fn boot_config(&self, now: Now, random: &mut Rng) -> BootConfig {
-        let options = BrokerOptions {
-            node: NodeId(1),
-            overrides: self.options(),
-            partitions_default: 1,
-            replication_factor_default: 1,
-            connections_max: 100,
-        };
         BootConfig {
-            options: Arc::new(options),
+            options: Arc::new(BrokerOptions::plain(self.options())),
             cores: random.u16(1..=CORES_MAX),
             pacing: self.pacing,
             budget: if random.u8(0..8) == 0 { Plan::budget(random) } else { self.budget },

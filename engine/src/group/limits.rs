@@ -9,6 +9,10 @@ pub const MEMBER_ID_PREFIX_BYTES_MAX: usize = 1024;
 /// A member that waits for its first rebalance may be silent for so long (Kafka's `group.new.member.join.timeout.ms`).
 pub const NEW_MEMBER_TIMEOUT_MS: u64 = 5 * 60 * 1000;
 
+/// Static members that are not back are waited for at least so long, whatever they call their time to rebalance: with none, the wait for
+/// them would be over and begin again without end, and keep its core busy.
+pub const STATIC_MEMBERS_WAIT_MS_MIN: u64 = 1_000;
+
 /// Groups that one turn looks at when it looks for old offsets: a walk over a million groups never holds a core.
 pub const SWEEP_GROUPS_PER_TURN: usize = 256;
 

@@ -9,7 +9,10 @@
 use std::sync::Arc;
 
 use super::{EpochStart, Log, segment::Segment};
-use crate::base::{FilePosition, LeaderEpoch, Offset, Timestamp};
+use crate::{
+    base::{FilePosition, LeaderEpoch, Offset, Timestamp},
+    record::HEADER_BYTES,
+};
 
 const SEGMENT_BYTES: usize = 57;
 const EPOCH_BYTES: usize = 12;
@@ -59,7 +62,7 @@ impl Log {
         }
         let mut sealed = Vec::with_capacity(count);
         for _ in 0..count {
-            sealed.push(Segment {
+            let segment = Segment {
                 base: Offset(take_i64(bytes)?),
                 size: FilePosition(take_u32(bytes)?),
                 first_timestamp: Timestamp(take_i64(bytes)?),
@@ -70,7 +73,13 @@ impl Log {
                 time_entry_last: Timestamp(take_i64(bytes)?),
                 bytes_since_entry: take_u32(bytes)?,
                 unsettled: take_u8(bytes)? != 0,
-            });
+            };
+            // Every entry came with a batch, and counts that are out of reach are damage: they would overflow when more are added.
+            let batches_max = segment.size.0 / HEADER_BYTES as u32;
+            if segment.index_entries > batches_max || segment.time_entries > batches_max {
+                return None;
+            }
+            sealed.push(segment);
         }
         let active = sealed.pop()?;
         Some(Log { start, next, epochs, sealed: Arc::new(sealed), active, cleaned })
@@ -100,23 +109,43 @@ mod tests {
     use super::*;
     use crate::log::{Layout, segment::BatchFacts};
 
-    #[test]
-    fn a_log_survives_its_encoding_and_cut_bytes_are_refused() {
+    /// Batches that are nothing but headers, three to a segment.
+    fn log() -> Log {
+        let size = HEADER_BYTES as u32;
         let layout =
-            Layout { segment_bytes: 100, segment_ms: 1000, index_bytes: 1 << 20, index_interval: 10 };
+            Layout { segment_bytes: 3 * size, segment_ms: 1000, index_bytes: 1 << 20, index_interval: 10 };
         let mut log = Log::empty(Offset(0));
         for n in 0..50 {
             let max_timestamp = Timestamp(n);
-            let placement = log.place(30, 2, max_timestamp, &layout);
+            let placement = log.place(size, 2, max_timestamp, &layout);
             let base = log.next();
-            let facts = BatchFacts { base, next: base.plus(2), size: 30, max_timestamp };
+            let facts = BatchFacts { base, next: base.plus(2), size, max_timestamp };
             log.apply(&facts, LeaderEpoch(n as i32 / 20), placement, layout.index_interval).unwrap();
         }
+        log
+    }
+
+    #[test]
+    fn a_log_survives_its_encoding_and_cut_bytes_are_refused() {
+        let log = log();
         let mut bytes = Vec::new();
         log.encode(&mut bytes);
         assert_eq!(Log::decode(&mut &bytes[..]), Some(log));
         for cut in 0..bytes.len() {
             assert_eq!(Log::decode(&mut &bytes[..cut]), None);
+        }
+    }
+
+    #[test]
+    fn more_index_entries_than_batches_are_damage() {
+        for (index, time) in [(4, 0), (0, 4), (u32::MAX, 0), (0, u32::MAX)] {
+            let mut log = log();
+            let entries =
+                if index > 0 { &mut log.active.index_entries } else { &mut log.active.time_entries };
+            *entries = index + time;
+            let mut bytes = Vec::new();
+            log.encode(&mut bytes);
+            assert_eq!(Log::decode(&mut &bytes[..]), None);
         }
     }
 }

@@ -28,6 +28,19 @@ pub struct BrokerOptions {
     pub connections_max: usize,
 }
 
+impl BrokerOptions {
+    /// Node 1, and a topic has one partition and one replica: what tests, fuzzers and the simulator start.
+    pub fn plain(overrides: Overrides) -> BrokerOptions {
+        BrokerOptions {
+            node: NodeId(1),
+            overrides,
+            partitions_default: 1,
+            replication_factor_default: 1,
+            connections_max: 100,
+        }
+    }
+}
+
 /// One core's share of the machine and its habits.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {

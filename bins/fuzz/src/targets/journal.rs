@@ -77,13 +77,6 @@ fn ends_of_data(ends: &BTreeMap<TopicPartition, Offset>) -> Vec<(TopicPartition,
 }
 
 fn start(disk: &mut Disk) -> Result<Boot, BootError> {
-    let options = BrokerOptions {
-        node: NodeId(1),
-        overrides: Overrides::new(),
-        partitions_default: 1,
-        replication_factor_default: 1,
-        connections_max: 100,
-    };
     let budget = Budget {
         unflushed_bytes: EXTENT_BYTES,
         cache_bytes: 2 * EXTENT_BYTES,
@@ -96,7 +89,7 @@ fn start(disk: &mut Disk) -> Result<Boot, BootError> {
         cold_bytes: 160 << 10,
     };
     let config = BootConfig {
-        options: Arc::new(options),
+        options: Arc::new(BrokerOptions::plain(Overrides::new())),
         cores: CORES,
         budget,
         pacing: Pacing::default(),
@@ -209,20 +202,11 @@ impl World {
             return self.fitting(id, payload);
         }
         self.sound = false;
-        let (segment, position) = (Offset(input.u16().into()), FilePosition(input.u16().into()));
+        let placement =
+            Placement { segment: Offset(input.u16().into()), position: FilePosition(input.u16().into()) };
         let (base, next) = (Offset(input.u16().into()), Offset(input.u16().into()));
         let owner_epoch = OwnerEpoch(input.u8().into());
-        Frame {
-            kind,
-            partition: id,
-            owner_epoch,
-            segment,
-            position,
-            base,
-            next,
-            leader_epoch: LeaderEpoch(1),
-            payload,
-        }
+        Frame { kind, owner_epoch, ..batch_frame(id, placement, base, next, payload) }
     }
 
     /// The batch at the end of its log.
@@ -234,18 +218,7 @@ impl World {
         let next = base.plus(count);
         let facts = BatchFacts { base, next, size, max_timestamp: header.max_timestamp };
         log.apply(&facts, LeaderEpoch(1), placement, LAYOUT.index_interval).expect("placed there");
-        let Placement { segment, position } = placement;
-        Frame {
-            kind: FrameKind::Batch,
-            partition: id,
-            owner_epoch: OwnerEpoch(1 << 16),
-            segment,
-            position,
-            base,
-            next,
-            leader_epoch: LeaderEpoch(1),
-            payload,
-        }
+        batch_frame(id, placement, base, next, payload)
     }
 
     /// False: the journal is full.
@@ -286,6 +259,18 @@ impl World {
         }
         self.sound = false;
     }
+}
+
+fn batch_frame(
+    partition: TopicPartition,
+    placement: Placement,
+    base: Offset,
+    next: Offset,
+    payload: Bytes,
+) -> Frame {
+    let Placement { segment, position } = placement;
+    let (kind, owner_epoch, leader_epoch) = (FrameKind::Batch, OwnerEpoch(1 << 16), LeaderEpoch(1));
+    Frame { kind, partition, owner_epoch, segment, position, base, next, leader_epoch, payload }
 }
 
 fn batch(records: u8, bytes: u8) -> Bytes {

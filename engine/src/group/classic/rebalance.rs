@@ -3,6 +3,7 @@
 use super::{ClassicGroup, Phase, Preparing, Turn, answer_join, answer_sync};
 use crate::error::ErrorCode;
 use crate::group::effects::{Proposal, Then};
+use crate::group::limits::STATIC_MEMBERS_WAIT_MS_MIN;
 use crate::group::request::Reply;
 use crate::group::timers::{Alarm, MemberId, Rang};
 
@@ -65,7 +66,7 @@ impl ClassicGroup {
         let somebody_leads = self.elect();
         if !somebody_leads && !self.members.is_empty() {
             // Static members only, and none of them is back: they keep their places until their sessions end.
-            self.wait_for_joins(turn, self.rebalance_timeout_ms());
+            self.wait_for_joins(turn, self.rebalance_timeout_ms().max(STATIC_MEMBERS_WAIT_MS_MIN));
             return;
         }
         self.generation = self.generation.wrapping_add(1).max(0);

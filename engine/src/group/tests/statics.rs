@@ -1,7 +1,7 @@
 //! Static members (KIP-345, KIP-814): a restart without a rebalance, and one instance at a time.
 
-use super::super::request::*;
-use super::{Bench, join};
+use super::super::{record::GroupRecord, request::*};
+use super::{Bench, PARTITION, join};
 use crate::error::ErrorCode;
 
 fn static_join(group: &str, member: &str, instance: &str, protocols: &[&str]) -> Request {
@@ -113,6 +113,35 @@ fn a_static_member_keeps_its_place_in_a_rebalance_that_it_misses() {
     }
     bench.pass_ms(3_001);
     assert_eq!(bench.joined(call).members.len(), 2);
+}
+
+/// `a` goes silent, and `b` has not heard of the rebalance yet, for which neither of them has any time.
+#[test]
+fn static_members_that_are_not_back_are_waited_for_some_time_whatever_they_ask_for() {
+    let mut bench = Bench::kafka();
+    two(&mut bench);
+    for record in &mut bench.log {
+        let GroupRecord::GroupMetadata(_, Some(group)) = record else { continue };
+        for member in &mut group.members {
+            member.rebalance_timeout_ms = 0;
+            member.session_timeout_ms =
+                if member.group_instance_id.as_deref() == Some("a") { 5_000 } else { 9_000 };
+        }
+    }
+    bench.groups = bench.replayed();
+    let (_, effects) = bench.groups.start(bench.now, PARTITION, None, usize::MAX);
+    bench.carry_out(effects);
+    bench.now.mono_ns += 5_000 * 1_000_000;
+    for _ in 0..10 {
+        if let Some(effects) = bench.groups.ring(bench.now) {
+            bench.carry_out(effects);
+        }
+    }
+    assert_eq!(bench.state("g"), "PreparingRebalance");
+    assert!(bench.groups.next_deadline() >= Some(bench.now.after_ms(1_000)));
+    bench.pass_ms(3_000);
+    let back = bench.send(static_join("g", "", "b", &["range"]));
+    assert_eq!(bench.joined(back).generation, 2);
 }
 
 #[test]
