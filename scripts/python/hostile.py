@@ -178,13 +178,13 @@ class Attackers:
         return self.repeat(until, "times seven requests", attempt)
 
     def hold(self, until, count, first, more, pause, beside=lambda: None):
-        """So many connections that send `first`, then what `more` gives after each pause, and read nothing. Those that are ended come again;
-        tells how many were."""
+        """So many connections that send what `first` gives, then what `more` gives after each pause, and read nothing. Those that are ended
+        come again; tells how many were."""
         held, ended = [], 0
         while time.monotonic() < until:
             while len(held) < count:
                 stream = self.connect()
-                stream.sendall(first)
+                stream.sendall(first())
                 stream.setblocking(False)
                 held.append(stream)
             for stream in list(held):
@@ -206,11 +206,13 @@ class Attackers:
         """Each asks for gigabytes and takes none; those that hold what others want are ended, and come again."""
         offset = lambda: self.random.randrange(BULK_BATCHES)
         requests = lambda: b"".join(fetch(BULK, offset(), correlation) for correlation in range(20))
-        ended = self.hold(until, 40, b"", requests, 0.1)
+        ended = self.hold(until, 40, bytes, requests, 0.1)
         return f"40 at a time, {ended} of them ended"
 
     def frames_never_finished(self, until):
-        """Each announces megabytes and sends a byte a second. Who sends a large request beside them is served."""
+        """Each announces megabytes, sends nothing or a beginning of it, and then a byte a second. Who sends a large request beside them is
+        served."""
+        first = lambda: struct.pack(">i", 4 << 20) + b"\0\0\0\7" + bytes(self.random.choice([0, 64 << 10]))
         served = []
 
         def large():
@@ -219,7 +221,7 @@ class Attackers:
                 self.refused(self.large, 0, topic=BULK)
                 served.append(time.monotonic() - began)
 
-        ended = self.hold(until, 200, struct.pack(">i", 4 << 20) + b"\0\0\0\7", lambda: b"\0", 1, large)
+        ended = self.hold(until, 200, first, lambda: b"\0", 1, large)
         slowest = f", the slowest in {max(served) * 1000:.0f} ms" if served else ""
         return f"200 at a time, {ended} of them ended, {len(served)} large requests served beside them{slowest}"
 

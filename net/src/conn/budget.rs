@@ -98,16 +98,41 @@ impl Budget {
         if self.has_spare() && self.used() < bytes {
             return true;
         }
+        self.knock(waker);
+        false
+    }
+
+    /// May somebody wait for something large? Those who do hold its beginning, which must leave the large ones their room: together no
+    /// more than small ones have of their own. If not, `waker` is called when there is a chance.
+    pub fn admits_waiting(&self, waker: &Waker) -> bool {
+        if !self.has_queue() || self.small.get() <= self.spare {
+            return true;
+        }
+        self.knock(waker);
+        false
+    }
+
+    /// Does somebody wait for something large?
+    pub fn has_queue(&self) -> bool {
+        !self.queue.borrow().asked.is_empty()
+    }
+
+    /// How much may stay in use where somebody waits: half, and no more than leaves the first in the queue what he asks for.
+    pub fn relieved_bytes(&self) -> usize {
+        let asked = self.queue.borrow().asked.front().map_or(0, |first| first.bytes);
+        (self.bytes_max() / 2).min(self.limit.saturating_sub(asked))
+    }
+
+    fn knock(&self, waker: &Waker) {
         let mut gate = self.gate.borrow_mut();
         if !gate.iter().any(|other| other.will_wake(waker)) {
             gate.push(waker.clone());
         }
-        false
     }
 
     /// Does somebody wait?
     pub fn is_wanted(&self) -> bool {
-        !self.queue.borrow().asked.is_empty() || (!self.has_spare() && !self.gate.borrow().is_empty())
+        self.has_queue() || (!self.has_spare() && !self.gate.borrow().is_empty())
     }
 
     /// Takes something small, over the limit if need be: to be asked before with `admits`.
@@ -118,7 +143,7 @@ impl Budget {
 
     /// Takes something large, if it fits and nobody waits.
     pub fn try_take(self: &Rc<Budget>, bytes: usize) -> Option<Permit> {
-        (self.queue.borrow().asked.is_empty() && self.fits(bytes)).then(|| self.take_large(bytes))
+        (!self.has_queue() && self.fits(bytes)).then(|| self.take_large(bytes))
     }
 
     /// Takes something large when it fits. More than `large_max` never would.
@@ -134,16 +159,13 @@ impl Budget {
     pub fn room(&self) -> usize {
         let borrowed = self.small.get().saturating_sub(self.spare);
         let left = self.limit.saturating_sub(self.large.get() + borrowed);
-        if self.queue.borrow().asked.is_empty() { left } else { 0 }
+        if self.has_queue() { 0 } else { left }
     }
 
     /// May something small be taken now?
     pub fn has_spare(&self) -> bool {
-        let limit = if self.queue.borrow().asked.is_empty() {
-            self.bytes_max() - self.large.get().min(self.limit)
-        } else {
-            self.spare
-        };
+        let limit =
+            if self.has_queue() { self.spare } else { self.bytes_max() - self.large.get().min(self.limit) };
         self.small.get() < limit
     }
 
@@ -327,6 +349,20 @@ mod tests {
         let _large = poll(&mut large).unwrap();
         let _small = budget.take(9);
         assert!(budget.admits(Waker::noop()), "the large one leaves it its part");
+    }
+
+    #[test]
+    fn what_those_hold_who_wait_for_something_large_never_stands_in_their_own_way() {
+        let budget = Budget::new(100, 10);
+        let _held = budget.try_take(1).unwrap();
+        let _beginnings = budget.take(10);
+        assert!(budget.admits_waiting(Waker::noop()));
+        let mut first = budget.wait(100);
+        assert!(poll(&mut first).is_none() && budget.admits_waiting(Waker::noop()));
+        let _more = budget.take(1);
+        assert!(!budget.admits_waiting(Waker::noop()), "the first would never fit");
+        drop(first);
+        assert!(budget.admits_waiting(Waker::noop()));
     }
 
     #[test]

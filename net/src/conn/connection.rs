@@ -159,6 +159,7 @@ impl<S: Serve> Connection<S> {
                 continue;
             }
             self.reader.poll_place(cx, &self.shared);
+            self.place.entry.waits.set(self.reader.is_waiting());
             if !self.may_read(cx.waker()) {
                 return Poll::Pending;
             }
@@ -166,7 +167,10 @@ impl<S: Serve> Connection<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match self.reader.poll_fill(cx, &mut self.stream, &self.shared, &mut self.frames) {
+            let filled = self.reader.poll_fill(cx, &mut self.stream, &self.shared, &mut self.frames);
+            self.place.entry.waits.set(self.reader.is_waiting());
+            self.place.entry.inside_frame.set(self.reader.is_inside_frame());
+            match filled {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ended::ByPeer),
                 Poll::Ready(Ok(bytes)) => {
@@ -175,7 +179,6 @@ impl<S: Serve> Connection<S> {
                         self.stages.read(self.serve.clock_ns());
                     }
                     self.touch(bytes);
-                    self.place.entry.inside_frame.set(self.reader.is_inside_frame());
                 }
                 Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer),
                 Poll::Ready(Err(error)) => self.close_after_answers(error.to_string()),

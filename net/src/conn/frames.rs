@@ -1,22 +1,25 @@
 //! Cuts a socket's bytes into frames: 4 bytes of length, then so many bytes. Small frames are read many at a time through
 //! the core's scratch buffer; the rest of a frame that did not arrive whole is read straight into a buffer of its own. The memory of a
-//! large frame is taken from the core's budget before its bytes are read: until there is enough, the connection is not read.
+//! large frame is taken from the core's budget before its bytes are read: until there is enough, the connection is not read. Only its
+//! beginning comes through the scratch buffer like small frames do: who announces and sends nothing never stands before others.
 //! An idle connection holds no buffer. Lives on one core. Never allocates for a length beyond the limit.
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    future::Future,
     io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_lite::io::AsyncRead;
 
-use super::{Budget, Buffers, Memory, Meter, Permit, budget::Waiting};
+use super::{
+    Budget, Buffers, Memory, Meter, Permit,
+    part::{Begun, Filling, Part},
+};
 use crate::limits;
 
 /// What the connections of one core share. `scratch` is borrowed within one poll only.
@@ -84,50 +87,6 @@ pub struct FrameReader {
     part: Option<Part>,
 }
 
-/// A frame that has begun and is not whole.
-enum Part {
-    /// There is no memory for it yet.
-    Waiting(Begun, Waiting),
-    Filling(Filling),
-}
-
-/// What arrived of a frame before there was a buffer for it.
-struct Begun {
-    bytes: Bytes,
-    want: usize,
-    _permit: Permit,
-}
-
-struct Filling {
-    buffer: BytesMut,
-    filled: usize,
-    want: usize,
-    permit: Permit,
-}
-
-impl Filling {
-    fn new(want: usize, begun: &[u8], permit: Permit, shared: &Shared) -> Filling {
-        let mut buffer = if want >= limits::POOLED_BYTES_MIN {
-            shared.buffers.take(want)
-        } else {
-            BytesMut::with_capacity(want)
-        };
-        let reused = buffer.len().min(begun.len());
-        buffer[..reused].copy_from_slice(&begun[..reused]);
-        buffer.extend_from_slice(&begun[reused..]);
-        Filling { buffer, filled: begun.len(), want, permit }
-    }
-
-    /// Where the next bytes go: initialised as far as they may reach.
-    fn room(&mut self) -> &mut [u8] {
-        let end = (self.filled + limits::FILL_BYTES).min(self.want).max(self.buffer.len().min(self.want));
-        if self.buffer.len() < end {
-            self.buffer.resize(end, 0);
-        }
-        &mut self.buffer[self.filled..end]
-    }
-}
-
 impl FrameReader {
     /// `bytes_max`: the largest frame, without its length.
     pub fn new(bytes_max: usize, meter: Meter) -> FrameReader {
@@ -136,21 +95,32 @@ impl FrameReader {
 
     /// Has a frame begun whose bytes are awaited?
     pub fn is_inside_frame(&self) -> bool {
-        matches!(self.part, Some(Part::Filling(_))) || self.head_bytes > 0
+        match &self.part {
+            None => self.head_bytes > 0,
+            Some(Part::Beginning(begun)) => !begun.is_enough(),
+            Some(Part::Waiting(..)) => false,
+            Some(Part::Filling(_)) => true,
+        }
+    }
+
+    /// Does a frame wait for memory that others have?
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.part, Some(Part::Waiting(..)))
     }
 
     /// Is what comes next read into memory that is taken already, or waited for?
     pub fn has_place(&self) -> bool {
-        self.part.is_some()
+        match &self.part {
+            None => false,
+            Some(Part::Beginning(begun)) => begun.is_enough(),
+            Some(Part::Waiting(..) | Part::Filling(_)) => true,
+        }
     }
 
     /// Takes the memory of the frame that has begun, if its turn has come: others wait behind it, whether it is read now or not.
     pub fn poll_place(&mut self, cx: &mut Context<'_>, shared: &Shared) {
-        if let Some(Part::Waiting(begun, waiting)) = &mut self.part
-            && let Poll::Ready(permit) = Pin::new(waiting).poll(cx)
-        {
-            let permit = permit.metered(&self.meter);
-            self.part = Some(Part::Filling(Filling::new(begun.want, &begun.bytes, permit, shared)));
+        if let Some(part) = self.part.take() {
+            self.part = Some(part.poll_place(cx, shared, &self.meter));
         }
     }
 
@@ -169,17 +139,28 @@ impl FrameReader {
         frames: &mut VecDeque<Frame>,
     ) -> Poll<Result<usize, FrameError>> {
         self.poll_place(cx, shared);
-        if let Some(Part::Waiting(..)) = self.part {
-            return Poll::Pending;
-        }
-        let Some(Part::Filling(filling)) = &mut self.part else {
-            let mut scratch = shared.scratch.borrow_mut();
-            scratch[..self.head_bytes].copy_from_slice(&self.head[..self.head_bytes]);
-            let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[self.head_bytes..]))?;
-            let available = self.head_bytes + read;
-            return Poll::Ready(self.cut(&scratch[..available], shared, frames).map(|()| read));
+        let filling = match &mut self.part {
+            None => {
+                let mut scratch = shared.scratch.borrow_mut();
+                scratch[..self.head_bytes].copy_from_slice(&self.head[..self.head_bytes]);
+                let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[self.head_bytes..]))?;
+                let available = self.head_bytes + read;
+                return Poll::Ready(self.cut(&scratch[..available], shared, frames).map(|()| read));
+            }
+            Some(Part::Beginning(begun)) if !begun.is_enough() => {
+                let mut scratch = shared.scratch.borrow_mut();
+                return begun.poll_read(cx, socket, &mut scratch).map_err(FrameError::from);
+            }
+            Some(Part::Beginning(_) | Part::Waiting(..)) => return Poll::Pending,
+            Some(Part::Filling(filling)) => filling,
         };
-        let read = ready!(Pin::new(socket).poll_read(cx, filling.room()))?;
+        let Poll::Ready(read) = Pin::new(socket).poll_read(cx, filling.room()) else {
+            if filling.may_stand_back() && shared.requests.has_queue() {
+                self.part = self.part.take().map(|part| part.stand_back(shared, &self.meter));
+            }
+            return Poll::Pending;
+        };
+        let read = read?;
         filling.filled += read;
         if filling.filled == filling.want
             && let Some(Part::Filling(Filling { buffer, want, permit, .. })) = self.part.take()
@@ -247,17 +228,11 @@ impl FrameReader {
             return Ok(());
         }
         let (want, begun) = (last_length, &rest[4..]);
-        let permit = if want <= limits::SCRATCH_BYTES {
-            Some(small(want))
+        self.part = Some(if want <= limits::SCRATCH_BYTES {
+            Part::Filling(Filling::new(want, begun, small(want), shared))
         } else {
-            shared.requests.try_take(want).map(|permit| permit.metered(&self.meter))
-        };
-        self.part = Some(match permit {
-            Some(permit) => Part::Filling(Filling::new(want, begun, permit, shared)),
-            None => {
-                let begun = Begun { bytes: Bytes::copy_from_slice(begun), want, _permit: small(begun.len()) };
-                Part::Waiting(begun, shared.requests.wait(want))
-            }
+            let permit = small(begun.len());
+            Part::Beginning(Begun { bytes: begun.to_vec(), want, enough: limits::BEGUN_BYTES_MIN, permit })
         });
         Ok(())
     }
@@ -276,10 +251,11 @@ mod tests {
     use super::*;
     use std::task::Waker;
 
-    /// A socket that hands out at most `piece` bytes at a time.
+    /// A socket that hands out at most `piece` bytes at a time; behind the last one it is silent or closed.
     struct Pieces<'a> {
         bytes: &'a [u8],
         piece: usize,
+        closed: bool,
     }
 
     impl AsyncRead for Pieces<'_> {
@@ -288,6 +264,9 @@ mod tests {
             _: &mut Context<'_>,
             into: &mut [u8],
         ) -> Poll<io::Result<usize>> {
+            if self.bytes.is_empty() && !self.closed {
+                return Poll::Pending;
+            }
             let count = self.piece.min(into.len()).min(self.bytes.len());
             into[..count].copy_from_slice(&self.bytes[..count]);
             self.bytes = &self.bytes[count..];
@@ -301,7 +280,7 @@ mod tests {
 
     fn read_all(bytes: &[u8], piece: usize, shared: &Shared) -> (Vec<Frame>, Result<(), FrameError>) {
         let mut reader = FrameReader::new(1 << 20, Meter::default());
-        let mut socket = Pieces { bytes, piece };
+        let mut socket = Pieces { bytes, piece, closed: true };
         let mut frames = VecDeque::new();
         let mut cx = Context::from_waker(Waker::noop());
         loop {
@@ -344,38 +323,100 @@ mod tests {
         }
     }
 
-    fn fill(reader: &mut FrameReader, bytes: &[u8], shared: &Shared) -> Poll<Result<usize, FrameError>> {
+    /// Reads what has come, all of it if there is memory; answers the frames that are whole.
+    fn fill(reader: &mut FrameReader, bytes: &[u8], shared: &Shared) -> Result<Vec<Frame>, FrameError> {
         let mut cx = Context::from_waker(Waker::noop());
+        let mut socket = Pieces { bytes, piece: usize::MAX, closed: false };
         let mut frames = VecDeque::new();
-        reader.poll_fill(&mut cx, &mut Pieces { bytes, piece: usize::MAX }, shared, &mut frames)
+        while let Poll::Ready(read) = reader.poll_fill(&mut cx, &mut socket, shared, &mut frames) {
+            read?;
+        }
+        Ok(frames.into())
+    }
+
+    fn readers<const N: usize>() -> [FrameReader; N] {
+        std::array::from_fn(|_| FrameReader::new(1 << 30, Meter::default()))
+    }
+
+    /// The beginning of a frame of `length` bytes: with its length, so many bytes of it.
+    fn beginning(length: usize, bytes: usize) -> Vec<u8> {
+        [&(length as u32).to_be_bytes()[..], &vec![7; bytes]].concat()
     }
 
     #[test]
     fn a_large_frame_is_not_read_before_there_is_memory_for_it() {
         let shared = Shared::new(&Memory::of(128 << 20));
         let large = shared.requests.large_max() * 2 / 3;
-        let head = (large as u32).to_be_bytes();
-        let mut readers = [1, 2].map(|_| FrameReader::new(1 << 30, Meter::default()));
-        for reader in &mut readers {
-            assert!(matches!(fill(reader, &head, &shared), Poll::Ready(Ok(4))));
-        }
-        let [first, second] = &mut readers;
-        assert!(matches!(fill(first, &[7; 1000], &shared), Poll::Ready(Ok(1000))));
-        assert!(fill(second, &[7; 1000], &shared).is_pending());
+        let [mut first, mut second] = readers();
+        fill(&mut first, &beginning(large, 300_000), &shared).unwrap();
+        fill(&mut second, &beginning(large, 300_000), &shared).unwrap();
         assert!(first.is_inside_frame() && !second.is_inside_frame(), "the second waits for this side");
+        assert!(!first.is_waiting() && second.is_waiting());
         assert!(shared.requests.used() < shared.requests.large_max());
-        first.part = None;
-        assert!(matches!(fill(second, &[7; 1000], &shared), Poll::Ready(Ok(1000))));
+        first.abandon();
+        fill(&mut second, &[7; 1000], &shared).unwrap();
+        assert!(second.is_inside_frame() && !second.is_waiting());
+    }
+
+    #[test]
+    fn who_announces_a_large_frame_and_sends_little_of_it_takes_no_memory_and_stands_before_nobody() {
+        let shared = Shared::new(&Memory::of(128 << 20));
+        let large = shared.requests.large_max();
+        let mut crowd: [FrameReader; 200] = readers();
+        for reader in &mut crowd {
+            fill(reader, &beginning(large, 3), &shared).unwrap();
+            fill(reader, &[7], &shared).unwrap();
+            assert!(reader.is_inside_frame(), "its bytes are missing, not memory");
+        }
+        assert_eq!(shared.requests.used(), 200 * 4);
+        assert!(!shared.requests.is_wanted());
+        let [mut good] = readers();
+        assert_eq!(fill(&mut good, &stream(&[vec![1; 900_000]]), &shared).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn who_stops_after_a_beginning_gives_way_to_those_who_wait_and_goes_on_when_more_comes() {
+        let shared = Shared::new(&Memory::of(128 << 20));
+        let large = shared.requests.large_max() * 2 / 3;
+        let body: Vec<u8> = (0..large).map(|at| at as u8).collect();
+        let bytes = stream(std::slice::from_ref(&body));
+        let [mut stopped, mut silent, mut good] = readers();
+        fill(&mut stopped, &bytes[..65_000], &shared).unwrap();
+        assert!(fill(&mut stopped, &[], &shared).unwrap().is_empty());
+        assert!(shared.requests.used() >= large, "while nobody waits it keeps its memory");
+        fill(&mut silent, &beginning(large, 65_000), &shared).unwrap();
+        fill(&mut good, &bytes[..65_000], &shared).unwrap();
+        assert!(silent.is_waiting() && good.is_waiting());
+        for reader in [&mut stopped, &mut silent] {
+            fill(reader, &[], &shared).unwrap();
+            assert!(reader.is_inside_frame() && !reader.is_waiting(), "its bytes are missing, not memory");
+        }
+        assert_eq!(fill(&mut good, &bytes[65_000..], &shared).unwrap().remove(0).body, body);
+        let frames = fill(&mut stopped, &bytes[65_000..], &shared).unwrap();
+        assert_eq!(frames[0].body, body);
+        drop((frames, silent));
+        assert_eq!(shared.requests.used(), 0);
+    }
+
+    #[test]
+    fn who_goes_on_sending_keeps_his_memory_whoever_waits() {
+        let shared = Shared::new(&Memory::of(128 << 20));
+        let large = shared.requests.large_max() * 2 / 3;
+        let [mut first, mut second] = readers();
+        fill(&mut first, &beginning(large, 40_000), &shared).unwrap();
+        fill(&mut first, &[7; limits::FRESH_BYTES_MIN], &shared).unwrap();
+        fill(&mut second, &beginning(large, 40_000), &shared).unwrap();
+        fill(&mut first, &[], &shared).unwrap();
+        assert!(second.is_waiting());
+        assert!(shared.requests.used() >= large, "the first has not stood back");
     }
 
     #[test]
     fn a_frame_that_never_fits_the_memory_is_refused() {
         let shared = Shared::new(&Memory::of(128 << 20));
         let length = shared.requests.large_max() + 1;
-        let mut reader = FrameReader::new(1 << 30, Meter::default());
-        let filled = fill(&mut reader, &(length as u32).to_be_bytes(), &shared);
-        assert!(
-            matches!(filled, Poll::Ready(Err(FrameError::Memory { length: refused, .. })) if refused == length)
-        );
+        let [mut reader] = readers();
+        let filled = fill(&mut reader, &beginning(length, 0), &shared);
+        assert!(matches!(filled, Err(FrameError::Memory { length: refused, .. }) if refused == length));
     }
 }

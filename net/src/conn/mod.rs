@@ -8,6 +8,7 @@ mod connection;
 mod frames;
 mod memory;
 mod outbox;
+mod part;
 mod registry;
 mod stages;
 

@@ -30,6 +30,8 @@ pub struct Entry {
     pub active_ns: Cell<u64>,
     /// Set while a frame has begun that is not whole: then a stall counts as one sooner.
     pub inside_frame: Cell<bool>,
+    /// Set while a frame of it waits for memory: that it does not get on is not its peer's doing.
+    pub waits: Cell<bool>,
     /// What its requests hold, and what its answers hold until its socket has taken them.
     pub requests: Meter,
     pub answers: Meter,
@@ -37,7 +39,7 @@ pub struct Entry {
     pub moved: Cell<usize>,
     /// Its answers wait for long already: they shall not hold buffers that they are small parts of.
     pub unpin: Cell<bool>,
-    /// When it last held nothing, had an answer made, or moved bytes at a rate that is worth its memory.
+    /// When it last held nothing, waited for memory, had an answer made, or moved bytes at a rate that is worth its memory.
     pub progress_ns: Cell<u64>,
     wish: Cell<Wish>,
     waker: RefCell<Option<Waker>>,
@@ -93,6 +95,7 @@ impl Registry {
             peer,
             active_ns: Cell::new(now_ns),
             inside_frame: Cell::new(false),
+            waits: Cell::new(false),
             requests: Meter::default(),
             answers: Meter::default(),
             moved: Cell::new(0),
@@ -126,7 +129,8 @@ impl Registry {
     pub fn sweep(&self, now_ns: u64, idle_ms: u64) {
         for (_, entry) in self.entries.borrow().iter() {
             let moved = entry.moved.take();
-            if moved >= limits::HOLDER_PACE_BYTES || entry.requests.get() + entry.answers.get() == 0 {
+            let holds_nothing = entry.requests.get() + entry.answers.get() == 0;
+            if moved >= limits::HOLDER_PACE_BYTES || holds_nothing || entry.waits.get() {
                 entry.progress_ns.set(now_ns);
             }
             if moved == 0 && entry.answers.get() > 0 {
@@ -143,11 +147,16 @@ impl Registry {
     }
 
     /// Where somebody waits for the memory of answers, or of requests, ends those that hold some and have stood still for a while, the
-    /// largest first, until half of it is free. Who only pauses keeps his connection while there is room.
+    /// largest first, until half of it is free and the first who waits is served. Who only pauses keeps his connection while there is
+    /// room. Before that, whoever has begun a request looks whether to give its memory up.
     pub fn relieve(&self, now_ns: u64, answers: &Budget, requests: &Budget) {
         let unread = "does not read its answers, and their memory is wanted";
         let unfinished = "its requests do not get on, and their memory is wanted";
         self.free(now_ns, answers, |entry| entry.answers.get(), unread);
+        if requests.has_queue() {
+            let entries = self.entries.borrow();
+            entries.iter().filter(|(_, entry)| entry.inside_frame.get()).for_each(|(_, entry)| entry.wake());
+        }
         self.free(now_ns, requests, |entry| entry.requests.get(), unfinished);
     }
 
@@ -161,7 +170,7 @@ impl Registry {
         holders.sort_by_key(|entry| std::cmp::Reverse(held(entry)));
         let mut used = budget.used();
         for holder in holders {
-            if used <= budget.bytes_max() / 2 {
+            if used <= budget.relieved_bytes() {
                 return;
             }
             used = used.saturating_sub(held(holder));
@@ -250,6 +259,27 @@ mod tests {
         assert_eq!(place.entry.wish(), Wish::Serve);
         registry.relieve(106 * second, &answers, &requests);
         assert!(matches!(place.entry.wish(), Wish::End(_)));
+    }
+
+    #[test]
+    fn who_waits_for_memory_is_not_to_blame_and_enough_is_freed_for_the_first_who_does() {
+        let registry = Rc::new(Registry::default());
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (answers, requests) = (Budget::new(100, 0), Budget::new(100, 20));
+        let [waiting, small, silent] = [30, 3, 10].map(|bytes| {
+            let place = registry.enter(peer, 0);
+            let permit = requests.take(bytes).metered(&place.entry.requests);
+            (place, permit)
+        });
+        waiting.0.entry.waits.set(true);
+        let _waiting = requests.wait(96);
+        for second in 1..=5 {
+            registry.sweep(second * 1_000_000_000, u64::MAX / 2);
+            registry.relieve(second * 1_000_000_000, &answers, &requests);
+        }
+        assert_eq!(waiting.0.entry.wish(), Wish::Serve);
+        assert!(matches!(silent.0.entry.wish(), Wish::End(_)), "there is less than the first asks for");
+        assert!(matches!(small.0.entry.wish(), Wish::End(_)), "and still less");
     }
 
     #[test]
