@@ -52,7 +52,7 @@ fn produce(value: &[u8], acks: i16) -> ProduceRequest {
     let partition = PartitionProduceData { index: 0, records: Some(batch(value)) };
     let topic =
         TopicProduceData { name: TOPIC.into(), partition_data: vec![partition], ..Default::default() };
-    ProduceRequest { acks, timeout_ms: 5000, topic_data: vec![topic], ..Default::default() }
+    ProduceRequest { acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() }
 }
 
 fn fetch(offset: i64, wait_ms: i32) -> FetchRequest {
@@ -363,7 +363,7 @@ fn connections_leave_descriptors_for_files() {
         ..Default::default()
     };
     let request =
-        ProduceRequest { acks: -1, timeout_ms: 5000, topic_data: vec![topic], ..Default::default() };
+        ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
     send(&mut stream, &request, 9, 3);
     let produced: ProduceResponse = receive(&mut stream, 9, 3);
     let failed = produced.responses[0].partition_responses.iter().find(|partition| partition.error_code != 0);

@@ -20,7 +20,7 @@ fn produce(broker: &Broker, partition: i32) {
     let partition_data = vec![PartitionProduceData { index: partition, records }];
     let topic = TopicProduceData { name: TOPIC.into(), partition_data, ..Default::default() };
     let request =
-        ProduceRequest { acks: -1, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
+        ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
     let response = broker.ask(&request, 12);
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }

@@ -85,7 +85,7 @@ fn every_version_that_is_told_of_is_served() {
             topic_id: id_from(version, 13),
             partition_data,
         };
-        ProduceRequest { acks: -1, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() }
+        ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() }
     };
     asked.each(&broker, produce, |version, response| {
         let partition = &response.responses[0].partition_responses[0];

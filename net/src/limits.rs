@@ -107,6 +107,10 @@ pub const STEP_LONG_NS: u64 = 100_000;
 pub const STALL_NS: u64 = 10_000_000;
 pub const STALL_COMPLAINT_NS: u64 = 10_000_000_000;
 
+/// The least time that a Produce has to become durable, whatever its timeout_ms says. Where Kafka has no other replica to wait for it
+/// answers at once, so there are clients that ask for nothing; a disk takes its milliseconds.
+pub const PRODUCE_WAIT_MS_MIN: u64 = 1_000;
+
 /// The longest wait that a Fetch may ask for, whatever its max_wait_ms says.
 pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 

@@ -24,7 +24,7 @@ except ImportError:
         return crc ^ 0xFFFFFFFF
 
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 
 
 def varint(number):

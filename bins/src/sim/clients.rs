@@ -269,7 +269,7 @@ impl World {
         if batches.is_empty() {
             return;
         }
-        let produce = Produce { acks, partitions: parts };
+        let produce = Produce { acks, deadline: None, partitions: parts };
         self.ask(number, owner, Asked::Produce { acks, batches }, Command::Produce(produce));
     }
 

@@ -94,6 +94,8 @@ pub enum Acks {
 #[derive(Clone, Debug)]
 pub struct Produce {
     pub acks: Acks,
+    /// By then it is answered: with REQUEST_TIMED_OUT where that which it waits for has not come. None: it waits.
+    pub deadline: Option<Deadline>,
     pub partitions: Vec<ProducePartition>,
 }
 

@@ -105,7 +105,7 @@ impl Shard {
             Stage::Appending { call, outcome: decision.outcome, records: decision.records, batches_end };
         let partitions = vec![ProducePartition { partition: METADATA_LOG, records: batch }];
         let append = self.control.append_call();
-        self.produce(now, append, Produce { acks: Acks::All, partitions });
+        self.produce(now, append, Produce { acks: Acks::All, deadline: None, partitions });
     }
 
     /// The records are durable, or refused.

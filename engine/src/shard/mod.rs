@@ -1,7 +1,7 @@
 //! One core: the only place that sees all machines. Commands and completions come in, Ops, messages and replies go out; nothing
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
-//! `produce` (with `opening`) → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
+//! `produce` (with `opening`; `lateness`: not in time) → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
 //! is only on disk · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `cleaner`,
 //! `cleaning` and `swap` (compaction) · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
 
@@ -22,6 +22,7 @@ mod fetch;
 mod flush;
 pub mod group;
 pub mod inspect;
+mod lateness;
 mod leftovers;
 pub mod measure;
 mod offsets;
@@ -261,6 +262,7 @@ impl Shard {
         self.measures.at(now);
         self.wake = false;
         self.expire_watches(now);
+        self.expire_produces(now);
         self.enforce_retention(now);
         self.remove_retired(now);
         self.advance_control(now);
@@ -297,6 +299,7 @@ impl Shard {
     pub fn next_deadline(&self) -> Option<Deadline> {
         let deadlines = [
             self.watches.next_deadline(),
+            self.produces.deadlines.next(),
             self.checkpoint.next_deadline(),
             self.retentions.next_deadline(),
             self.retirements.next_deadline(),

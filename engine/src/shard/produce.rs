@@ -9,10 +9,11 @@ use super::{
     Purpose, Shard,
     admit::{Bounds, Candidate, Rejection, admit},
     command::{Acks, CallId, Produce, Produced, Reply},
+    lateness::Deadlines,
     partition::{Partition, Slot},
 };
 use crate::{
-    base::{Now, Offset, Timestamp, TopicId},
+    base::{Deadline, Now, Offset, Timestamp, TopicId},
     config::Durability,
     error::{ErrorCode, IoFailure, Refusal},
     io::journal::{format::FrameKind, writer::Frame},
@@ -37,28 +38,32 @@ pub struct FrameNumber(pub u64);
 
 /// A produce request on its way.
 #[derive(Debug)]
-struct Pending {
-    call: CallId,
+pub(super) struct Pending {
+    pub call: CallId,
     acks: Acks,
-    answers: Vec<Produced>,
+    pub answers: Vec<Produced>,
     /// Partitions neither staged nor refused.
-    open: usize,
+    pub open: usize,
     /// The last frame that it waits for.
     frame: FrameNumber,
     durability: Durability,
     since_ns: u64,
+    pub deadline: Option<Deadline>,
+    /// It was too late: nobody waits any more.
+    pub is_answered: bool,
 }
 
 /// Produce requests that are not answered yet.
 #[derive(Debug, Default)]
 pub struct Produces {
-    pending: Slab<Pending>,
+    pub(super) pending: Slab<Pending>,
     /// Fully staged, in order of their last frame: answered when it is durable.
     sync: VecDeque<(FrameNumber, usize)>,
     /// Likewise: answered when it is in a group.
     built: VecDeque<(FrameNumber, usize)>,
     /// Not looked at yet: the budget for staged batches is used up.
-    stalled: VecDeque<(CallId, Produce)>,
+    pub(super) stalled: VecDeque<(CallId, Produce)>,
+    pub(super) deadlines: Deadlines,
 }
 
 /// Space to make, for one segment.
@@ -91,6 +96,7 @@ impl Shard {
         if self.produces.stalled.is_empty() && self.commit.staged_bytes < self.config.budget.staged_bytes {
             self.start_produce(now, call, request);
         } else {
+            self.produces.deadlines.add(request.deadline);
             self.produces.stalled.push_back((call, request));
         }
     }
@@ -119,6 +125,8 @@ impl Shard {
             frame: FrameNumber::default(),
             durability: Durability::Async,
             since_ns: now.mono_ns,
+            deadline: request.deadline,
+            is_answered: false,
         };
         let ticket = self.produces.pending.insert(pending);
         if open == 0 {
@@ -343,7 +351,10 @@ impl Shard {
         };
         if acks == Acks::None || frame <= reached {
             self.answer_produce(ticket);
-        } else if durability == Durability::Sync {
+            return;
+        }
+        self.produces.deadlines.add(pending.deadline);
+        if durability == Durability::Sync {
             self.produces.sync.push_back((frame, ticket));
         } else {
             self.produces.built.push_back((frame, ticket));
@@ -368,6 +379,9 @@ impl Shard {
 
     fn answer_produce(&mut self, ticket: usize) {
         let pending = self.produces.pending.remove(ticket);
+        if pending.is_answered {
+            return;
+        }
         // The controller's own records are no request's.
         if pending.frame > FrameNumber::default() && pending.call != self.control.append_call() {
             self.measures.produced(pending.since_ns);
@@ -387,7 +401,7 @@ impl Produces {
     }
 }
 
-fn unanswered() -> Produced {
+pub(super) fn unanswered() -> Produced {
     Produced {
         error: ErrorCode::None,
         message: None,

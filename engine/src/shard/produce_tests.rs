@@ -9,8 +9,9 @@ use super::{
     tests::{Broker, id},
 };
 use crate::{
-    base::{Compression, CoreId, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
+    base::{Compression, CoreId, Deadline, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
     error::ErrorCode,
+    op::{Op, OpId, Sync},
     record::{BatchBuilder, BatchHeader, Codec, HEADER_BYTES, RecordData, TimestampType, headers, seal},
 };
 
@@ -26,7 +27,10 @@ fn broker(directory: &tempfile::TempDir, configs: &[(&str, &str)]) -> Broker {
 
 fn produce(broker: &mut Broker, records: Bytes) -> Produced {
     let part = ProducePartition { partition: id(0), records };
-    match broker.call(CoreId(0), Command::Produce(Produce { acks: Acks::All, partitions: vec![part] })) {
+    match broker.call(
+        CoreId(0),
+        Command::Produce(Produce { acks: Acks::All, deadline: None, partitions: vec![part] }),
+    ) {
         Reply::Produced(mut answers) => answers.remove(0),
         other => panic!("{other:?}"),
     }
@@ -160,7 +164,7 @@ fn a_batch_that_expands_a_thousandfold_does_not_hold_up_others() {
         [(900, 0, records(Codec::Zstd, &large)), (901, 0, small.clone()), (902, 1, small.clone())]
     {
         let part = ProducePartition { partition: id(partition), records: bytes };
-        let command = Command::Produce(Produce { acks: Acks::None, partitions: vec![part] });
+        let command = Command::Produce(Produce { acks: Acks::None, deadline: None, partitions: vec![part] });
         let call = CallId { origin: CoreId(0), number };
         broker.shards[0].receive(broker.now, CoreId(0), Message::Command(call, command));
     }
@@ -181,7 +185,7 @@ fn a_crowd_of_producers_stays_in_its_part_of_memory() {
         );
         assert!(builder.push(RecordData { timestamp: Timestamp(NOW), ..RecordData::default() }));
         let part = ProducePartition { partition: id(partition), records: builder.build().unwrap() };
-        let command = Command::Produce(Produce { acks: Acks::None, partitions: vec![part] });
+        let command = Command::Produce(Produce { acks: Acks::None, deadline: None, partitions: vec![part] });
         let call = CallId { origin: CoreId(0), number: 1_000_000 + producer as u64 };
         broker.shards[0].receive(broker.now, CoreId(0), Message::Command(call, command));
     };
@@ -198,6 +202,95 @@ fn a_crowd_of_producers_stays_in_its_part_of_memory() {
     let partition = shard.table.get(shard.table.find(id(1)).unwrap()).unwrap();
     assert!(partition.producers.last_offset(ProducerId(11_999)).is_some(), "those heard last are known");
     assert!(partition.producers.last_offset(ProducerId(1)).is_none());
+}
+
+/// What a device that is stuck has of the journal, and what it would have to do.
+type Held = Vec<(OpId, Op)>;
+
+fn send(broker: &mut Broker, number: u64, deadline: Option<Deadline>, records: Bytes) {
+    let part = ProducePartition { partition: id(0), records };
+    let command = Command::Produce(Produce { acks: Acks::All, deadline, partitions: vec![part] });
+    let call = CallId { origin: CoreId(0), number };
+    broker.shards[0].receive(broker.now, CoreId(0), Message::Command(call, command));
+}
+
+fn carry_out(broker: &mut Broker, ops: Held) {
+    let (ids, ops): (Vec<_>, Vec<_>) = ops.into_iter().unzip();
+    for (id, done) in ids.into_iter().zip(broker.device.perform(ops)) {
+        broker.shards[0].complete(broker.now, id, done);
+    }
+}
+
+/// Turns until only the journal's writes are missing; answers who was answered, and with what.
+fn turn_without_journal(broker: &mut Broker, held: &mut Held) -> Vec<(u64, ErrorCode)> {
+    loop {
+        broker.shards[0].turn(broker.now);
+        let mut ops = Vec::new();
+        broker.shards[0].drain_ops(&mut ops);
+        let is_journal = |(_, op): &(OpId, Op)| matches!(op, Op::Write { sync: Sync::Data, .. });
+        let (journal, others): (Held, Held) = ops.into_iter().partition(is_journal);
+        held.extend(journal);
+        if others.is_empty() && !broker.shards[0].wants_turn() {
+            let mut replies = Vec::new();
+            broker.shards[0].drain_replies(&mut replies);
+            return codes(replies);
+        }
+        carry_out(broker, others);
+    }
+}
+
+fn codes(replies: Vec<(CallId, Reply)>) -> Vec<(u64, ErrorCode)> {
+    let code = |reply| match reply {
+        Reply::Produced(answers) => answers[0].error,
+        other => panic!("{other:?}"),
+    };
+    replies.into_iter().map(|(call, reply)| (call.number, code(reply))).collect()
+}
+
+#[test]
+fn what_is_not_durable_in_its_time_is_answered_so_and_stays_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = broker(&directory, &[]);
+    let one = || records(Codec::None, &[(NOW, None, b"v")]);
+    produce(&mut broker, one());
+    let deadline = broker.now.after_ms(30_000);
+    send(&mut broker, 900, Some(deadline), one());
+    send(&mut broker, 901, None, one());
+    let mut held = Vec::new();
+    assert_eq!(turn_without_journal(&mut broker, &mut held), []);
+    assert!(broker.shards[0].next_deadline().is_some_and(|next| next <= deadline), "it looks in time");
+    broker.now.mono_ns = deadline.0 - 1;
+    assert_eq!(turn_without_journal(&mut broker, &mut held), []);
+    broker.now.mono_ns = deadline.0;
+    assert_eq!(turn_without_journal(&mut broker, &mut held), [(900, ErrorCode::RequestTimedOut)]);
+    assert!(broker.shards[0].next_deadline() > Some(deadline), "and not again");
+    carry_out(&mut broker, held);
+    assert_eq!(codes(broker.settle()), [(901, ErrorCode::None)]);
+    assert_eq!(broker.read_all(0), [0, 1, 2]);
+}
+
+#[test]
+fn what_was_not_looked_at_in_its_time_is_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut broker = broker(&directory, &[]);
+    let deadline = broker.now.after_ms(1_000);
+    let large = records(Codec::None, &[(NOW, None, &[b'v'; 900_000])]);
+    let mut held = Vec::new();
+    let mut sent = 0;
+    while broker.shards[0].produces.lengths().1 < 2 {
+        assert!(sent < 100, "a device that is stuck takes no end");
+        send(&mut broker, 900 + sent, Some(deadline), large.clone());
+        assert_eq!(turn_without_journal(&mut broker, &mut held), []);
+        sent += 1;
+    }
+    let placed = broker.shards[0].produces.lengths().0 as i64;
+    broker.now.mono_ns = deadline.0;
+    let answered = turn_without_journal(&mut broker, &mut held);
+    let expected: Vec<_> = (900..900 + sent).map(|number| (number, ErrorCode::RequestTimedOut)).collect();
+    assert_eq!(answered, expected);
+    carry_out(&mut broker, held);
+    assert_eq!(codes(broker.settle()), []);
+    assert_eq!(broker.read_all(0), (0..placed).collect::<Vec<_>>());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     base::{
-        CoreId, NodeId, Now, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
+        CoreId, Now, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
         TopicPartition,
     },
     config::Overrides,
@@ -35,7 +35,7 @@ const TOPIC: TopicId = TopicId([7; 16]);
 
 /// Every core of a broker, driven by hand on one device.
 pub(super) struct Broker {
-    device: Device,
+    pub(super) device: Device,
     pub(super) shards: Vec<Shard>,
     calls: u64,
     pub(super) now: Now,
@@ -49,15 +49,8 @@ impl Broker {
     pub(super) fn start_with(directory: &std::path::Path, cores: u16, budget: Budget) -> Broker {
         let mut device = Device::open(&RingConfig::default(), directory, None).expect("device");
         let now = Now { mono_ns: 1, wall: Timestamp(1_700_000_000_000) };
-        let options = BrokerOptions {
-            node: NodeId(1),
-            overrides: Overrides::new(),
-            partitions_default: 1,
-            replication_factor_default: 1,
-            connections_max: 100,
-        };
         let config = BootConfig {
-            options: Arc::new(options),
+            options: Arc::new(BrokerOptions::plain(Overrides::new())),
             cores,
             budget,
             pacing: Pacing::default(),
@@ -151,7 +144,7 @@ impl Broker {
 
     pub(super) fn produce(&mut self, partition: i32, records: Bytes) -> Offset {
         let part = ProducePartition { partition: id(partition), records };
-        let request = Produce { acks: Acks::All, partitions: vec![part] };
+        let request = Produce { acks: Acks::All, deadline: None, partitions: vec![part] };
         match self.call(self.core_of(partition), Command::Produce(request)) {
             Reply::Produced(answers) => {
                 assert_eq!(answers[0].error, ErrorCode::None, "{answers:?}");
@@ -354,7 +347,10 @@ fn a_duplicate_is_answered_with_its_offset_also_after_a_kill() {
     }
     assert_eq!(broker.produce(0, sequenced(16)).0, 16);
     let part = ProducePartition { partition: id(0), records: sequenced(30) };
-    match broker.call(CoreId(0), Command::Produce(Produce { acks: Acks::All, partitions: vec![part] })) {
+    match broker.call(
+        CoreId(0),
+        Command::Produce(Produce { acks: Acks::All, deadline: None, partitions: vec![part] }),
+    ) {
         Reply::Produced(answers) => assert_eq!(answers[0].error, ErrorCode::OutOfOrderSequenceNumber),
         other => panic!("{other:?}"),
     }

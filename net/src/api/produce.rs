@@ -3,7 +3,8 @@
 //!
 //! Splits the request by owning core, in its first poll: so batches of one connection reach a partition in the order
 //! sent. Answers in the order asked. With acks=0 nothing is sent; an error then closes the connection, so that the
-//! producer learns of it. Transactional ids are refused until transactions exist. Records stay slices of the frame.
+//! producer learns of it. With acks=-1 what is not durable within timeout_ms is answered REQUEST_TIMED_OUT; its records stay.
+//! Transactional ids are refused until transactions exist. Records stay slices of the frame.
 //! Kafka's own topics are written by the broker alone: INVALID_TOPIC_EXCEPTION.
 
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use engine::{
 use super::{Api, split::Split};
 use crate::{
     conn::Answer,
+    limits,
     wire::{
         Text,
         produce::{
@@ -50,9 +52,12 @@ pub(super) async fn handle(api: Rc<Api>, request: ProduceRequest, version: i16, 
         Ok(acks) => {
             let placed = api.node.with_image(|image| place(image, request.topic_data, version));
             let (groups, order) = placed.0.take();
+            let deadline = wait_ms(acks, request.timeout_ms).map(|ms| api.node.now().after_ms(ms));
             let calls: Vec<_> = groups
                 .into_iter()
-                .map(|(core, partitions)| api.node.call(core, Command::Produce(Produce { acks, partitions })))
+                .map(|(core, partitions)| {
+                    api.node.call(core, Command::Produce(Produce { acks, deadline, partitions }))
+                })
                 .collect();
             let mut produced = Vec::with_capacity(calls.len());
             for call in calls {
@@ -71,6 +76,12 @@ pub(super) async fn handle(api: Rc<Api>, request: ProduceRequest, version: i16, 
         None if silent => Answer::Silent,
         _ => super::reply(&response, version, correlation),
     }
+}
+
+/// How long the request may wait for stable storage. None: as long as it takes; in Kafka too it is acks=-1 alone that waits for others.
+fn wait_ms(acks: Acks, timeout_ms: i32) -> Option<u64> {
+    let wait_ms = u64::try_from(timeout_ms).unwrap_or(0).max(limits::PRODUCE_WAIT_MS_MIN);
+    (acks == Acks::All).then_some(wait_ms)
 }
 
 /// What the whole request is refused for.
@@ -258,6 +269,14 @@ mod tests {
         for wire in [-2, 2, i16::MAX] {
             assert_eq!(acks(&request(wire, &[0])).unwrap_err().code, ErrorCode::InvalidRequiredAcks);
         }
+    }
+
+    #[test]
+    fn all_acks_wait_for_the_time_that_is_asked_for_and_a_second_at_least() {
+        for (asked, waited) in [(30_000, 30_000), (1, 1_000), (0, 1_000), (-1, 1_000)] {
+            assert_eq!(wait_ms(Acks::All, asked), Some(waited));
+        }
+        assert_eq!((wait_ms(Acks::Leader, 30_000), wait_ms(Acks::None, 30_000)), (None, None));
     }
 
     #[test]

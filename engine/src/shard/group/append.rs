@@ -99,7 +99,7 @@ impl Shard {
     fn stage_batch(&mut self, now: Now, partition: TopicPartition, records: Bytes) -> Ticket {
         let (ticket, call) = self.ticket();
         let partitions = vec![ProducePartition { partition, records }];
-        self.produce(now, call, Produce { acks: Acks::All, partitions });
+        self.produce(now, call, Produce { acks: Acks::All, deadline: None, partitions });
         ticket
     }
 
