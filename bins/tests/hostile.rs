@@ -124,7 +124,7 @@ fn a_version_or_an_api_that_is_not_served_is_refused_as_kafka_does() {
         let header = RequestHeader { api_key, api_version, correlation_id: 9, client_id: None };
         header.encode(&mut writer).unwrap();
         writer.slice(&[0; 20]);
-        writer.finish().unwrap().concat()
+        writer.finish_in_memory().unwrap().concat()
     };
     stream.write_all(&unserved(ApiKey::ApiVersions.code(), 99)).unwrap();
     let response: ApiVersionsResponse = receive(&mut stream, 0, 9);

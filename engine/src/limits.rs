@@ -84,6 +84,10 @@ pub const RETENTION_CHECKS_PER_TURN: usize = 256;
 
 /// Cold reads under way at a time, per core; the rest wait their turn.
 pub const COLD_READS_MAX: usize = 16;
+/// Less is read, and not sent from the file: looking for the bounds of a range would cost more than it saves.
+pub const RANGE_BYTES_MIN: usize = 16 << 10;
+/// Reads for the batch that a range begins with: at the usual interval of index entries it is found by the first.
+pub const RANGE_HOPS_MAX: u8 = 16;
 
 const _: () = assert!(GROUP_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(FLUSH_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));

@@ -6,6 +6,7 @@
 //! change of metadata (create, allocate, truncate, rename, remove) is in stable storage only after a `SyncFile`,
 //! `SyncDir` or `SyncFilesystem` that was pushed after its Done has itself completed.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -37,7 +38,7 @@ pub enum Path {
     /// O_DIRECT: position, length and memory are multiples of `limits::BLOCK_BYTES` (see `AlignedBuf`).
     /// On a file system without O_DIRECT the performer falls back to buffered, having said so at start.
     Direct,
-    /// Through the page cache: small files (indexes), and recovery.
+    /// Through the page cache: small files (indexes), recovery, and segments where the broker is told so.
     Buffered,
 }
 
@@ -90,6 +91,8 @@ pub enum Op {
     RemoveTree { directory: FileName },
     /// Renames a file or directory; descriptors cached below it are dropped first. The target does not exist.
     Rename { from: FileName, to: FileName },
+    /// Opens the file for `Done::Opened`. It must exist.
+    Open { file: FileName },
     /// Names and sizes directly below a directory, sorted by name; empty if it is not there.
     List { directory: FileName },
 }
@@ -101,11 +104,24 @@ pub struct Entry {
     pub is_directory: bool,
 }
 
+/// A file that its performer has opened and alone can read. What it held stays readable whatever becomes of its name.
+#[derive(Clone, Debug)]
+pub struct OpenedFile(pub Arc<dyn Any + Send + std::marker::Sync>);
+
+/// Bytes of a file that are sent from there.
+#[derive(Clone, Debug)]
+pub struct FileRange {
+    pub file: OpenedFile,
+    pub position: u64,
+    pub length: u32,
+}
+
 #[derive(Clone, Debug)]
 pub enum Done {
     /// It is done, with the promise that the Op names.
     Completed,
     Read(Bytes),
+    Opened(OpenedFile),
     Listed(Vec<Entry>),
     /// It is not done, or not known to be.
     Failed(IoFailure),

@@ -69,6 +69,8 @@ impl Disk {
                 }
                 Done::Completed
             }
+            // A start reads, and opens nothing to send it.
+            Op::Open { file } => failed("open", &file, libc_errno::ENOENT),
             Op::List { directory } => Done::Listed(self.listed(&directory)),
         }
     }

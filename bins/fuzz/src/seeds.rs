@@ -54,7 +54,7 @@ pub fn frame() -> Seeds {
         let header = RequestHeader { api_key: api.code(), api_version, correlation_id: 7, client_id };
         let mut writer = Writer::new();
         header.encode(&mut writer).expect("a short client id");
-        let head = writer.finish().expect("a short header").concat();
+        let head = writer.finish_in_memory().expect("a short header").concat();
         let length = (head.len() + body.len()) as u32;
         let frame = [&length.to_be_bytes()[..], &head, &body].concat();
         streams.push([&[0x10, 0, 50], &frame[..]].concat());

@@ -1,7 +1,7 @@
 //! How the process's file descriptors are shared out, so that connections never take those that files need: a segment that
 //! cannot be opened takes its partition offline, a connection too many is closed.
 
-use engine::io;
+use engine::{io, shard::settings::SegmentIo};
 
 /// Rings, eventfds, timers and listeners of one core.
 const CORE: u64 = 48;
@@ -23,13 +23,18 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// Shares out what RLIMIT_NOFILE allows.
-    pub fn share(limit: u64, cores: usize) -> Descriptors {
+    pub fn share(limit: u64, cores: usize, segment_io: SegmentIo) -> Descriptors {
         let cores = cores.max(1) as u64;
         let files = (limit / 4 / cores).clamp(FILES_MIN, io::limits::OPEN_FILES_DEFAULT as u64);
         // A small limit has few partitions with a flush at a time.
         let in_flight = FILES_IN_FLIGHT.min(files);
-        let taken = PROCESS + cores * (CORE + files + in_flight);
-        let connections = limit.saturating_sub(taken).max(CONNECTIONS_MIN);
+        // A connection that is sent a range has its socket twice; files that ranges hold are the cache's.
+        let (pipes, sockets) = match segment_io {
+            SegmentIo::Direct => (0, 1),
+            SegmentIo::Buffered => (2 * io::limits::PIPES_MAX as u64, 2),
+        };
+        let taken = PROCESS + cores * (CORE + files + in_flight + pipes);
+        let connections = (limit.saturating_sub(taken) / sockets).max(CONNECTIONS_MIN);
         Descriptors {
             files_per_core: usize::try_from(files).unwrap_or(usize::MAX),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
@@ -45,15 +50,19 @@ mod tests {
     fn files_and_connections_together_stay_below_the_limit() {
         for limit in [1024, 4096, 10_000, 65_536, 1 << 20, u64::MAX] {
             for cores in [1, 2, 8, 64] {
-                let Descriptors { files_per_core, connections } = Descriptors::share(limit, cores);
-                let files = (files_per_core * cores) as u64;
-                if connections as u64 > CONNECTIONS_MIN {
-                    assert!(files.saturating_add(connections as u64) < limit, "{limit} over {cores}");
+                for (segment_io, each) in [(SegmentIo::Direct, 1), (SegmentIo::Buffered, 2)] {
+                    let shares = Descriptors::share(limit, cores, segment_io);
+                    let Descriptors { files_per_core, connections } = shares;
+                    let files = (files_per_core * cores) as u64;
+                    if connections as u64 > CONNECTIONS_MIN {
+                        let sockets = each * connections as u64;
+                        assert!(files.saturating_add(sockets) < limit, "{limit} over {cores}");
+                    }
+                    assert!(files_per_core as u64 >= FILES_MIN);
                 }
-                assert!(files_per_core as u64 >= FILES_MIN);
             }
         }
-        assert!(Descriptors::share(1024, 2).connections >= 200);
-        assert!(Descriptors::share(1 << 20, 2).connections > 1_000_000);
+        assert!(Descriptors::share(1024, 2, SegmentIo::Direct).connections >= 200);
+        assert!(Descriptors::share(1 << 20, 2, SegmentIo::Direct).connections > 1_000_000);
     }
 }

@@ -8,6 +8,7 @@ use engine::{
         host::HostReport,
         tuning::{Change, Setting, State},
     },
+    shard::settings::SegmentIo,
 };
 
 use super::{cpus, descriptors::Descriptors, settings::Settings, sizes};
@@ -36,7 +37,12 @@ pub fn print(
     writeln!(out, "memory           {} for each core", sizes::show(settings.memory_per_core))?;
     writeln!(out, "kernel           Linux {}", host.kernel)?;
     writeln!(out, "O_DIRECT         {}", if host.direct_io { "yes" } else { "no" })?;
-    let shared = Descriptors::share(host.descriptors, cores);
+    let way = match settings.segment_io {
+        SegmentIo::Direct => "past",
+        SegmentIo::Buffered => "through",
+    };
+    writeln!(out, "segments         {way} the page cache")?;
+    let shared = Descriptors::share(host.descriptors, cores, settings.segment_io);
     writeln!(
         out,
         "descriptors      {}: {} files for each core, {} connections",

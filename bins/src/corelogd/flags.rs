@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use engine::{io, limits};
+use engine::{io, limits, shard::settings};
 
 use super::sizes;
 
@@ -12,6 +12,25 @@ pub enum LogFormat {
     #[default]
     Text,
     Json,
+}
+
+/// How segments are written and read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SegmentIo {
+    /// Past the page cache (O_DIRECT)
+    #[default]
+    Direct,
+    /// Through the page cache; cold records go from there to the socket, past the broker's memory
+    Buffered,
+}
+
+impl From<SegmentIo> for settings::SegmentIo {
+    fn from(flag: SegmentIo) -> settings::SegmentIo {
+        match flag {
+            SegmentIo::Direct => settings::SegmentIo::Direct,
+            SegmentIo::Buffered => settings::SegmentIo::Buffered,
+        }
+    }
 }
 
 /// Corelog, a distributed log that speaks Kafka's protocol: the broker.
@@ -65,6 +84,9 @@ pub struct Flags {
     /// The largest cold read
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = sizes::parse)]
     pub read_size: u64,
+    /// How segments are written and read; the journal is always written past the page cache
+    #[arg(long, value_enum, default_value_t)]
+    pub segment_io: SegmentIo,
     /// error, warn, info, debug or trace; also by module, as in info,net::conn=debug
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,

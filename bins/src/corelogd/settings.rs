@@ -8,6 +8,7 @@ use engine::{
     config::{self, BrokerConfig, DATA_DIR_DEFAULT, Layers, Overrides, properties},
     io::RingConfig,
     limits::BLOCK_BYTES,
+    shard::settings::SegmentIo,
 };
 
 use super::{
@@ -42,6 +43,8 @@ pub struct Settings {
     pub ring: RingConfig,
     pub journal_extents: usize,
     pub read_bytes: u32,
+    /// `--segment-io`
+    pub segment_io: SegmentIo,
     /// What was given and does nothing.
     pub warnings: Vec<String>,
 }
@@ -97,6 +100,7 @@ impl Settings {
             },
             journal_extents: usize::try_from(flags.journal_extents).unwrap_or(usize::MAX),
             read_bytes: read_bytes / BLOCK_BYTES as u32 * BLOCK_BYTES as u32,
+            segment_io: flags.segment_io.into(),
             options,
             config,
             warnings,

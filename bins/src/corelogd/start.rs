@@ -64,7 +64,7 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
     let blocked =
         signals::block().map_err(|error| Refusal::one(format!("signals cannot be blocked: {error}")))?;
     make_directory(&settings)?;
-    let descriptors = Descriptors::share(check_host(&settings)?, settings.cpus.len());
+    let descriptors = Descriptors::share(check_host(&settings)?, settings.cpus.len(), settings.segment_io);
     settings.ring.open_files = descriptors.files_per_core;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -187,6 +187,7 @@ fn boot(
         budget: Budget::of(settings.memory_per_core, settings.journal_extents),
         pacing: Pacing::default(),
         read_bytes: settings.read_bytes,
+        segment_io: settings.segment_io,
         checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
         retention_check: RetentionCheck {
             first_ms: settings.config.initial_task_delay_ms,

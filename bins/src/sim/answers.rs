@@ -37,7 +37,7 @@ impl World {
                 let mut anything = false;
                 for ((id, offset, floor), answer) in partitions.into_iter().zip(answers) {
                     self.fetched(client, id, (offset, floor, at), &answer, anything)?;
-                    anything |= !answer.records.is_empty();
+                    anything |= !answer.is_empty();
                 }
                 Ok(())
             }

@@ -2,7 +2,7 @@
 //! checker must sing. Never part of an honest run. Each names the promise whose checker it is for. Rule by rule:
 //!
 //! 1 prefix      `acknowledged-before-the-sync`, `dsync-removed`, `commits-out-of-order`
-//! 2 recycle     `extent-recycled-before-the-checkpoint`, `segment-sync-dropped`, `segment-write-reported-early`
+//! 2 recycle     `extent-recycled-before-the-checkpoint`, `segment-sync-dropped`, `buffered-sync-dropped`, `segment-write-reported-early`
 //! 3 redo        `torn-group-accepted`, `stale-incarnation-accepted`
 //! 4 log start   `log-start-told-early`, `log-start-lost`, `segment-gone-before-the-log-start`; truncation: no code yet
 //! 5 tail block  `tail-image-dropped`, `block-in-flight-twice`
@@ -12,7 +12,7 @@
 //! 9 space       `allocation-skipped`
 //!
 //! And of deletion: `deletion-leaves-files`; of a start: `whole-tail-cut`, `start-raises-no-epoch`; of order: `batch-left-out-of-a-fetch`,
-//! `bus-reorders-messages`; of compaction: `cleaner-drops-latest`, `cleaner-overlooks-a-batch`, `cleaner-changes-a-record`,
+//! `bus-reorders-messages`, `range-beyond-the-flush`; of compaction: `cleaner-drops-latest`, `cleaner-overlooks-a-batch`, `cleaner-changes-a-record`,
 //! `tombstone-dropped-early`, `swap-forgets-sync`; of groups: `part-given-twice`, `offsets-of-yesterday`, `generation-goes-back`,
 //! `fenced-commit-taken`, `group-records-overlooked`; of answers: `answer-dropped`, `answer-given-twice`; of panics: `panic-in-a-turn`.
 
@@ -67,6 +67,7 @@ canaries! {
     DsyncRemoved "dsync-removed" breaks AcknowledgedDurable,
     RecycledBeforeTheCheckpoint "extent-recycled-before-the-checkpoint" breaks FailureContained,
     SegmentSyncDropped "segment-sync-dropped" breaks SegmentsWellFormed,
+    BufferedSyncDropped "buffered-sync-dropped" breaks SegmentsWellFormed,
     SegmentWriteReportedEarly "segment-write-reported-early" breaks DeviceRules,
     TornGroupAccepted "torn-group-accepted" breaks NoStaleContent,
     StaleIncarnationAccepted "stale-incarnation-accepted" breaks FailureContained,
@@ -99,6 +100,7 @@ canaries! {
     WholeTailCut "whole-tail-cut" breaks RecoveredEqualsLive,
     StartRaisesNoEpoch "start-raises-no-epoch" breaks MetadataKept,
     BatchLeftOutOfAFetch "batch-left-out-of-a-fetch" breaks OffsetsDense,
+    RangeBeyondTheFlush "range-beyond-the-flush" breaks RangesWhole,
     BusReordersMessages "bus-reorders-messages" breaks OffsetsDense,
     AnswerDropped "answer-dropped" breaks Answers,
     AnswerGivenTwice "answer-given-twice" breaks Answers,
@@ -123,6 +125,11 @@ impl Canary {
         let promises =
             [LatestKept, DeletedStaysDeleted, RecordsUntouched, ActiveUntouched, TombstonesStay, SwapsWhole];
         promises.contains(&self.promise())
+    }
+
+    /// Only where segments go through the page cache it breaks anything.
+    pub fn is_of_buffered_segments(self) -> bool {
+        matches!(self, Canary::BufferedSyncDropped | Canary::RangeBeyondTheFlush)
     }
 
     /// Only where there are groups it breaks anything.
@@ -222,7 +229,9 @@ impl Mutator {
                 let data = without(FrameKind::LogStart, &data, group);
                 Treatment::Perform(Op::Write { file, position, data, path, sync, class })
             }
-            (Canary::SegmentSyncDropped, Op::SyncFilesystem) => Treatment::Pretend,
+            (Canary::SegmentSyncDropped | Canary::BufferedSyncDropped, Op::SyncFilesystem) => {
+                Treatment::Pretend
+            }
             (Canary::TailImageDropped, Op::Write { file, position, data, path, sync, class })
                 if is_journal =>
             {
@@ -248,6 +257,12 @@ impl Mutator {
             (Some(Canary::BatchLeftOutOfAFetch), Reply::Fetched(mut answers)) => {
                 for answer in answers.iter_mut().filter(|answer| answer.records.len() > 2) {
                     answer.records.remove(1);
+                }
+                vec![Reply::Fetched(answers)]
+            }
+            (Some(Canary::RangeBeyondTheFlush), Reply::Fetched(mut answers)) => {
+                for range in answers.iter_mut().filter_map(|answer| answer.range.as_mut()) {
+                    range.bytes.length += BLOCK_BYTES as u32;
                 }
                 vec![Reply::Fetched(answers)]
             }

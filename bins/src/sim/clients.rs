@@ -11,7 +11,7 @@ use engine::{
     },
     record::{BatchBuilder, Codec, RecordData, RecordHeader},
     shard::command::{
-        Acks, CallId, Command, DeleteBefore, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec,
+        Acks, Bearer, CallId, Command, DeleteBefore, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec,
         Produce, ProducePartition, RecordsDeletion, Watch,
     },
 };
@@ -393,7 +393,8 @@ impl World {
             bytes_max: [1, 3000, 20_000][(offset.0 % 3) as usize],
             leader_epoch: None,
         };
-        let fetch = Fetch { partitions: asked.iter().map(part).collect(), bytes_max: 30_000 };
+        let partitions = asked.iter().map(part).collect();
+        let fetch = Fetch { partitions, bytes_max: 30_000, bearer: Bearer::File };
         let asked = Asked::Fetch { partitions: asked, at: self.clock };
         self.ask(number, owner, asked, Command::Fetch(fetch));
     }

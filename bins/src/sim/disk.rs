@@ -7,13 +7,13 @@
 //! Ops, failed syncs that lose what they covered, a full file system. A device that tears within one of its blocks (`Damage::shorn`)
 //! leaves noise in sectors that were being written by O_DIRECT at a power loss.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use engine::{
     error::IoFailure,
     limits::BLOCK_BYTES,
-    op::{Done, Entry, FileName, Op, Path, Sync},
+    op::{Done, Entry, FileName, FileRange, Op, OpenedFile, Path, Sync},
 };
 use fastrand::Rng;
 
@@ -62,6 +62,8 @@ pub struct Disk {
     pub damage: Damage,
     /// No space is left: nothing can be allocated.
     pub full: bool,
+    /// A process serves: what it writes to segments is allocated before and never under way twice, whatever way it goes. A start redoes.
+    pub serving: bool,
     /// Rules of the seam that a submitted Op breaks.
     complaints: Vec<String>,
 }
@@ -73,7 +75,9 @@ impl Disk {
         let ticket = Ticket(self.tickets);
         let node = match &op {
             Op::Write { file, path: Path::Buffered, .. } => self.find_or_create(file),
-            Op::Write { file, .. } | Op::Read { file, .. } => self.tree.find(file.as_str()),
+            Op::Write { file, .. } | Op::Read { file, .. } | Op::Open { file } => {
+                self.tree.find(file.as_str())
+            }
             _ => None,
         };
         self.check(&op, node);
@@ -162,7 +166,9 @@ impl Disk {
             if let (Op::Write { position, data, path, .. }, Some(node)) = (&flight.op, flight.node)
                 && let Some(file) = self.tree.file_mut(node)
             {
-                file.tear(*position, data, self.damage.shorn && *path == Path::Direct, random);
+                // An index is small and written anew at its end only: no device is known to tear behind it.
+                let may_shear = *path == Path::Direct || described(&flight.op).1.ends_with(".log");
+                file.tear(*position, data, self.damage.shorn && may_shear, random);
             }
         }
     }
@@ -171,6 +177,14 @@ impl Disk {
     pub fn bytes(&self, path: &str) -> Option<&[u8]> {
         let file = self.tree.file(self.tree.find(path)?)?;
         Some(file.seen())
+    }
+
+    /// What a range of a file holds now, perhaps less than it promises.
+    pub fn range(&self, range: &FileRange) -> &[u8] {
+        let node = range.file.0.downcast_ref::<NodeId>();
+        let seen = node.and_then(|node| self.tree.file(*node)).map_or(&[][..], |file| file.seen());
+        let start = (range.position as usize).min(seen.len());
+        &seen[start..(start + range.length as usize).min(seen.len())]
     }
 
     /// A file's bytes as they would be left if the power were lost now, if its name is stable.
@@ -233,16 +247,17 @@ impl Disk {
             self.complaints
                 .push(format!("{operation} of {name} is O_DIRECT from memory that is not aligned"));
         }
+        let is_strict = path == Path::Direct || self.serving && name.ends_with(".log");
         for flight in self.flights.values() {
             let Op::Write { position: other, data, .. } = &flight.op else { continue };
             let overlaps = *other < position + length && position < other + data.len() as u64;
             // Redo at a start writes the same bytes twice, through the page cache: harmless.
-            if path == Path::Direct && flight.node == node && overlaps {
+            if is_strict && flight.node == node && overlaps {
                 self.complaints.push(format!("two writes to {name} at {position} are under way at once"));
             }
         }
         let size = node.and_then(|node| self.tree.file(node)).map_or(0, |file| file.size());
-        if path == Path::Direct && !name.contains("checkpoint-") && position + length > size {
+        if is_strict && !name.contains("checkpoint-") && position + length > size {
             let end = position + length;
             self.complaints
                 .push(format!("{operation} of {name} up to {end} goes beyond the {size} bytes allocated"));
@@ -272,6 +287,12 @@ impl Disk {
                 let start = (*position as usize).min(seen.len());
                 let end = (start + *length as usize).min(seen.len());
                 return Done::Read(Bytes::copy_from_slice(&seen[start..end]));
+            }
+            Op::Open { .. } => {
+                return match flight.node {
+                    Some(node) => Done::Opened(OpenedFile(Arc::new(node))),
+                    None => missing("no such file"),
+                };
             }
             Op::Create { allocate: size, .. } | Op::Fill { size, .. } => {
                 let Some(node) = self.tree.create(stamp, name) else { return missing("no such directory") };
@@ -360,6 +381,7 @@ pub fn described(op: &Op) -> (&'static str, &str) {
         Op::Write { file, sync: Sync::Data, .. } => ("dsync-write", file.as_str()),
         Op::Write { file, .. } => ("write", file.as_str()),
         Op::Read { file, .. } => ("read", file.as_str()),
+        Op::Open { file } => ("open", file.as_str()),
         Op::Create { file, .. } => ("create", file.as_str()),
         Op::Allocate { file, .. } => ("allocate", file.as_str()),
         Op::Fill { file, .. } => ("fill", file.as_str()),

@@ -25,6 +25,7 @@ mod model;
 mod plan;
 mod rot;
 mod rounds;
+mod sending;
 mod tree;
 mod world;
 

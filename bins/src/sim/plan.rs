@@ -8,7 +8,7 @@ use engine::{
     op::{Class, Op, Sync},
     shard::{
         BootConfig, RetentionCheck,
-        settings::{BrokerOptions, Budget, Pacing},
+        settings::{BrokerOptions, Budget, Pacing, SegmentIo},
     },
 };
 use fastrand::Rng;
@@ -21,6 +21,8 @@ pub const CORES_MAX: u16 = 3;
 /// Any number does; with this one the seeds that failed once, in the tests, live as they did then.
 const CLEANING_SALT: u64 = 0xc1ea;
 const GROUPS_SALT: u64 = 0x6709;
+/// With this one the seeds that failed once are O_DIRECT, as then.
+const SEGMENT_IO_SALT: u64 = 0x5e11;
 
 /// Which Ops fail in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub struct Plan {
     pub round_ns_max: u64,
     pub budget: Budget,
     pub pacing: Pacing,
+    pub segment_io: SegmentIo,
     pub checkpoint_interval_ms: u64,
     pub segment_bytes: u32,
     pub index_interval_bytes: u32,
@@ -118,6 +121,7 @@ impl Plan {
             round_ns_max: random.u64(5..=40) * MILLISECOND,
             budget: Plan::budget(random),
             pacing: Plan::pacing(random),
+            segment_io: SegmentIo::Direct,
             checkpoint_interval_ms: [2, 5, 20, 1000][random.usize(0..4)],
             segment_bytes: [6 << 10, 16 << 10, 48 << 10, 200 << 10][random.usize(0..4)],
             index_interval_bytes: [256, 1024, 4096][random.usize(0..3)],
@@ -155,6 +159,15 @@ impl Plan {
             let cleaning = self.cleaning.unwrap_or_else(|| Cleaning::some(&mut random));
             self.cleans(cleaning);
             self.producers = 1;
+        }
+    }
+
+    /// Some worlds write segments through the page cache, and send from there.
+    pub fn buffers(&mut self, seed: u64, canary: Option<Canary>) {
+        let there = Rng::with_seed(seed ^ SEGMENT_IO_SALT).u8(0..3) == 0;
+        if canary.map_or(there, Canary::is_of_buffered_segments) {
+            self.segment_io = SegmentIo::Buffered;
+            self.consumers = self.consumers.max(1);
         }
     }
 
@@ -207,6 +220,7 @@ impl Plan {
             pacing: self.pacing,
             budget: if random.u8(0..8) == 0 { Plan::budget(random) } else { self.budget },
             read_bytes: 64 << 10,
+            segment_io: self.segment_io,
             checkpoint_interval_ms: self.checkpoint_interval_ms,
             retention_check: RetentionCheck { first_ms: 2, interval_ms: 3 },
             secret_seed: random.u64(..),
@@ -262,7 +276,7 @@ impl Fault {
                 !matches!(op, Op::Read { .. }) && !file.is_empty() && !file.starts_with("journal/")
             }
             Fault::Sync => matches!(op, Op::SyncFilesystem),
-            Fault::ColdRead => matches!(op, Op::Read { .. }),
+            Fault::ColdRead => matches!(op, Op::Read { .. } | Op::Open { .. }),
         }
     }
 }

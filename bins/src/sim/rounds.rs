@@ -82,6 +82,7 @@ fn start(world: &mut World, stop: Stop, starts: &mut u32) -> Verdict {
 
 /// One start; none: it died, or a device failed.
 fn attempt(world: &mut World, rotten: bool) -> Result<Option<Boot>, Violation> {
+    world.disk.serving = false;
     let now = world.now();
     let mut config = world.plan.boot_config(now, &mut world.random);
     if world.mutator.is(Canary::StartRaisesNoEpoch) {

@@ -50,6 +50,12 @@ pub enum Event {
         to: u16,
     },
     Client(usize),
+    /// The last of an answer leaves, of which parts are in files: so they were when it was given.
+    Sent {
+        call: CallId,
+        reply: Reply,
+        were: Vec<Vec<u8>>,
+    },
     /// The file system fills up, or has space again.
     Full(bool),
 }
@@ -105,6 +111,7 @@ impl World {
             plan.cleans(cleaning);
         }
         plan.coordinates(seed, canary);
+        plan.buffers(seed, canary);
         plan.rotten |= canary == Some(Canary::DamageCutSilently);
         let mut disk = Disk::default();
         disk.damage.shorn = plan.shorn || canary.is_some_and(Canary::needs_shorn_sectors);
@@ -152,6 +159,7 @@ impl World {
     /// The shards of a new process take over.
     pub fn run_process(&mut self, shards: Vec<Shard>) {
         let cores = shards.len();
+        self.disk.serving = true;
         self.process = Some(Process {
             turn_due: vec![false; cores],
             links: BTreeMap::new(),
@@ -230,6 +238,7 @@ impl World {
                 self.wake(to);
             }
             Event::Client(client) => self.wake_client(client),
+            Event::Sent { call, reply, were } => self.sent(call, reply, &were)?,
             Event::Full(full) => {
                 self.say(|| format!("the file system is full: {full}"));
                 self.disk.full = full;
@@ -325,7 +334,7 @@ impl World {
     fn reply(&mut self, call: CallId, reply: Reply) -> Verdict {
         self.say(|| format!("call {} answered: {}", call.number, short_reply(&reply)));
         for reply in self.mutator.replies(reply, &mut self.random) {
-            self.answered(call, reply)?;
+            self.leaves(call, reply)?;
         }
         Ok(())
     }
@@ -436,6 +445,7 @@ fn short(done: &Done) -> String {
     match done {
         Done::Completed => "completed".into(),
         Done::Read(bytes) => format!("read {}", bytes.len()),
+        Done::Opened(_) => "opened".into(),
         Done::Listed(entries) => format!("listed {}", entries.len()),
         Done::Failed(failure) => failure.to_string(),
     }

@@ -5,18 +5,20 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk;
+use super::files::OpenFile;
 use super::flight::{Flight, Refused};
 use super::ring::{Ring, RingConfig};
 use super::root::Root;
+use super::sends::{Progress, Send, SendId};
 use super::signal::Signal;
 use super::worker::{Worker, stale_name};
-use crate::op::{Done, Op, OpId};
+use crate::op::{Done, FileRange, Op, OpId};
 
 pub struct Device {
     // Dropped first: it waits for the kernel.
@@ -53,6 +55,10 @@ impl Device {
         match Flight::new(id, op) {
             Ok(flight) => self.ring.push(flight),
             Err(Refused::Failed(failure)) => self.ready_now(id, Done::Failed(failure)),
+            Err(Refused::NotOurs(Op::Open { file })) => {
+                let opened = self.ring.files.get_to_send(&file);
+                self.ready_now(id, opened.map_or_else(Done::Failed, Done::Opened));
+            }
             Err(Refused::NotOurs(op)) => {
                 // Before and (in `drain`) after: an open in between could have kept what was there.
                 if let Some(name) = stale_name(&op) {
@@ -63,6 +69,25 @@ impl Device {
                 }
             }
         }
+    }
+
+    /// Sends a range of a file to a socket; `take_sent` tells how it goes on, under this name.
+    pub fn send(&mut self, id: SendId, range: &FileRange, socket: &dyn AsRawFd) -> io::Result<()> {
+        let file = range.file.0.clone().downcast::<OpenFile>();
+        let file = file.map_err(|_| io::Error::other("the file was opened by another kind of device"))?;
+        self.ring.sends.push(Send::new(id, file, range.position, range.length, socket)?);
+        Ok(())
+    }
+
+    /// Nobody waits for it any more; its end is still told. The socket is shut down.
+    pub fn cancel_send(&mut self, id: SendId) {
+        self.ring.sends.cancel(id);
+        self.signal.raise();
+    }
+
+    /// How sends have gone on since the last call; with the last of it a send is over.
+    pub fn take_sent(&mut self, out: &mut Vec<(SendId, Progress)>) {
+        out.append(&mut self.ring.sends.told);
     }
 
     /// Hands what was pushed to the kernel.

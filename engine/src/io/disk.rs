@@ -29,6 +29,9 @@ pub fn execute(root: &Root, op: Op) -> Done {
         Op::Read { file, position, length, path, class: _ } => {
             return read(root, &file, position, length, path).map_or_else(Done::Failed, Done::Read);
         }
+        Op::Open { file } => {
+            return files::open_whole(root, &file).map_or_else(Done::Failed, Done::Opened);
+        }
         Op::List { directory } => return list(root, &directory).map_or_else(Done::Failed, Done::Listed),
         Op::Create { file, allocate } => create(root, &file, allocate),
         Op::Allocate { file, size } => allocate(root, &file, size),

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
-use super::root::Root;
+use super::root::{Root, refusal};
 use crate::error::IoFailure;
-use crate::op::{FileName, Path};
+use crate::op::{FileName, OpenedFile, Path};
 
-/// One open file.
+/// One open file; what is sent from it may hold it on any core.
 #[derive(Debug)]
 pub struct OpenFile {
     descriptor: OwnedFd,
@@ -27,8 +26,8 @@ impl OpenFile {
 
 #[derive(Default)]
 struct Slot {
-    direct: Option<Rc<OpenFile>>,
-    buffered: Option<Rc<OpenFile>>,
+    direct: Option<Arc<OpenFile>>,
+    buffered: Option<Arc<OpenFile>>,
     used: u64,
 }
 
@@ -38,14 +37,20 @@ impl Slot {
     }
 
     fn is_in_flight(&self) -> bool {
-        [&self.direct, &self.buffered].into_iter().flatten().any(|file| Rc::strong_count(file) > 1)
+        [&self.direct, &self.buffered].into_iter().flatten().any(|file| Arc::strong_count(file) > 1)
     }
 
-    fn file(&mut self, path: Path) -> &mut Option<Rc<OpenFile>> {
+    fn file(&mut self, path: Path) -> &mut Option<Arc<OpenFile>> {
         match path {
             Path::Direct => &mut self.direct,
             Path::Buffered => &mut self.buffered,
         }
+    }
+}
+
+impl AsFd for OpenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 
@@ -78,7 +83,7 @@ impl Files {
         operation: &'static str,
         name: &FileName,
         path: Path,
-    ) -> Result<Rc<OpenFile>, IoFailure> {
+    ) -> Result<Arc<OpenFile>, IoFailure> {
         self.tick += 1;
         if let Some(slot) = self.slots.get_mut(name) {
             let kept = self.order.remove(&slot.used).unwrap_or_else(|| name.clone());
@@ -88,7 +93,7 @@ impl Files {
                 return Ok(file.clone());
             }
         }
-        let file = Rc::new(OpenFile { descriptor: open(&self.root, operation, name, path)? });
+        let file = Arc::new(OpenFile { descriptor: open(&self.root, operation, name, path)? });
         if !self.slots.contains_key(name) {
             self.slots.insert(name.clone(), Slot { used: self.tick, ..Slot::default() });
             self.order.insert(self.tick, name.clone());
@@ -101,8 +106,18 @@ impl Files {
         Ok(file)
     }
 
+    /// The file for whoever sends it: he may hold it for as long as his peer likes, so only while the cache has room for it.
+    pub fn get_to_send(&mut self, name: &FileName) -> Result<OpenedFile, IoFailure> {
+        let file = self.get("open", name, Path::Buffered)?;
+        if self.open > self.open_max {
+            self.remove(name);
+            return Err(refusal("open", name, libc::EMFILE, "too many files are being sent"));
+        }
+        Ok(OpenedFile(file))
+    }
+
     /// Any descriptor of the file, for a sync: they all reach the same inode.
-    pub fn get_any(&mut self, operation: &'static str, name: &FileName) -> Result<Rc<OpenFile>, IoFailure> {
+    pub fn get_any(&mut self, operation: &'static str, name: &FileName) -> Result<Arc<OpenFile>, IoFailure> {
         let path = match self.slots.get(name) {
             Some(slot) if slot.direct.is_some() => Path::Direct,
             _ => Path::Buffered,
@@ -149,6 +164,12 @@ impl Files {
     }
 }
 
+/// As an answer to `Op::Open`.
+pub fn open_whole(root: &Root, name: &FileName) -> Result<OpenedFile, IoFailure> {
+    let descriptor = open(root, "open", name, Path::Buffered)?;
+    Ok(OpenedFile(Arc::new(OpenFile { descriptor })))
+}
+
 /// Opens for O_DIRECT, or buffered where the file system has none: the caller still syncs as it would.
 pub fn open(root: &Root, operation: &'static str, name: &FileName, path: Path) -> Result<OwnedFd, IoFailure> {
     match path {
@@ -193,6 +214,17 @@ mod tests {
         assert_eq!(again.raw(), held.raw());
         let kept: Vec<&str> = files.slots.keys().map(FileName::as_str).collect();
         assert_eq!(kept, ["t-0/0.log", "t-0/9.log", "t-2/8.log"]);
+    }
+
+    #[test]
+    fn files_that_are_held_to_be_sent_are_no_more_than_the_cache_keeps() {
+        let (_directory, mut files, names) = files(5, 3);
+        let held: Vec<_> = names[..3].iter().map(|name| files.get_to_send(name).expect("room")).collect();
+        let refused = files.get_to_send(&names[3]).expect_err("no room");
+        assert_eq!((refused.errno, files.open_count()), (libc::EMFILE, 3));
+        assert!(files.get_to_send(&names[0]).is_ok(), "it is open already");
+        drop(held);
+        assert!(files.get_to_send(&names[3]).is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One read, write or sync on its way through the data ring: what is left of it, and what a completion means. Knows no
 //! queue; lives in its ring's table.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use io_uring::{opcode, squeue, types};
@@ -28,7 +28,7 @@ pub struct Flight {
     pub class: Class,
     pub transfer: Transfer,
     /// Opened when it first goes to the kernel.
-    pub file: Option<Rc<OpenFile>>,
+    pub file: Option<Arc<OpenFile>>,
     /// Bytes of the request that the kernel has now.
     pub asked: usize,
     position: u64,

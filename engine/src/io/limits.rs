@@ -32,6 +32,11 @@ pub const OPEN_FILES_DEFAULT: usize = 2048;
 /// `Fill` writes zeros in pieces of this size; each thread that fills has one.
 pub const FILL_PIECE_BYTES: usize = 256 << 10;
 
+/// Pipes of one core, for what goes from a file to a socket: so many ranges move at a time. Each may hold so many bytes of the page
+/// cache; where the kernel refuses, what it gives.
+pub const PIPES_MAX: usize = 16;
+pub const PIPE_BYTES: usize = 1 << 20;
+
 /// Threads that perform a batch of blocking Ops at start and stop: enough to overlap cold metadata reads.
 pub const PERFORM_THREADS: usize = 8;
 

@@ -1,4 +1,4 @@
-//! The data ring of one core: reads, writes and file syncs through io_uring. Created, used and dropped on that core's
+//! The data ring of one core: reads, writes, file syncs and sends from files through io_uring. Created, used and dropped on that core's
 //! thread. Latency Ops go to the kernel at once; bulk and background Ops wait until their class has room in flight. An Op
 //! owns its buffer until the kernel has reported it. Must never wait, except when it is dropped.
 
@@ -18,6 +18,7 @@ use super::limits::{
     RING_ENTRIES_MAX, RING_ENTRIES_MIN,
 };
 use super::root::Root;
+use super::sends::{SEND_BIT, Sends};
 use super::signal::Signal;
 use crate::op::{Class, Done, OpId};
 
@@ -69,6 +70,7 @@ pub struct Ring {
     ring: IoUring,
     pub(super) files: Files,
     flights: Slab<Flight>,
+    pub(super) sends: Sends,
     latency: Lane,
     bulk: Lane,
     background: Lane,
@@ -107,6 +109,7 @@ impl Ring {
             ring,
             files: Files::new(root.clone(), config.open_files),
             flights: Slab::new(),
+            sends: Sends::default(),
             latency: Lane::new(usize::MAX),
             bulk: Lane::new(config.bulk_bytes),
             background: Lane::new(config.background_bytes),
@@ -128,9 +131,9 @@ impl Ring {
         self.priority_journal == PRIORITY_REALTIME
     }
 
-    /// Ops without a Done.
+    /// Ops without a Done, and sends.
     pub fn in_flight(&self) -> usize {
-        self.flights.len()
+        self.flights.len() + self.sends.count()
     }
 
     /// Takes an Op; it reaches the kernel with the next `submit`, or later when its class has no room.
@@ -143,6 +146,7 @@ impl Ring {
     /// Hands the kernel what there is room for.
     pub fn submit(&mut self, out: &mut Vec<(OpId, Done)>) {
         self.schedule(out);
+        self.schedule_sends();
         if self.ring.submission().is_empty() {
             return;
         }
@@ -156,7 +160,7 @@ impl Ring {
 
     /// Collects what the kernel has finished, and submits what found room by it.
     pub fn drain(&mut self, out: &mut Vec<(OpId, Done)>) {
-        if self.ring.submission().taskrun() {
+        if self.ring.submission().taskrun() || self.ring.submission().cq_overflow() {
             match self.ring.submit() {
                 Ok(_) => {}
                 Err(error) if is_passing(&error) => self.signal.raise(),
@@ -171,7 +175,12 @@ impl Ring {
         loop {
             // One at a time: a step may touch the lanes, which the iterator's borrow would forbid.
             let Some(completion) = self.ring.completion().next() else { return };
-            let key = usize::try_from(completion.user_data()).unwrap_or(usize::MAX);
+            let name = completion.user_data();
+            let key = usize::try_from(name & !SEND_BIT).unwrap_or(usize::MAX);
+            if name & SEND_BIT != 0 {
+                self.sends.completed(key, completion.result());
+                continue;
+            }
             let Some(flight) = self.flights.get_mut(key) else { continue };
             let (class, asked) = (flight.class, flight.asked);
             let step = flight.advance(completion.result());
@@ -210,6 +219,20 @@ impl Ring {
                     let flight = self.flights.remove(key);
                     out.push((flight.id, done));
                 }
+            }
+        }
+    }
+
+    /// Sends are bounded by their pipes, and those that wait for a peer by the connections: they have no lane.
+    fn schedule_sends(&mut self) {
+        while let Some((key, entry)) = self.sends.next_entry() {
+            // SAFETY: a send owns the descriptors that its entry names, which points to no memory; it stays in `sends` until the
+            // completion with its key was reaped, and `Drop` waits for those.
+            if unsafe { self.ring.submission().push(&entry) }.is_err() {
+                // Full: once more when the kernel has taken what stands there.
+                self.sends.put_back(key);
+                self.signal.raise();
+                return;
             }
         }
     }
@@ -278,13 +301,15 @@ impl Drop for Ring {
     /// Waits for the kernel to let go of every buffer.
     fn drop(&mut self) {
         let mut out = Vec::new();
-        while self.in_kernel > 0 {
+        self.sends.shut_down();
+        while self.in_kernel + self.sends.in_kernel() > 0 {
             match self.ring.submit_and_wait(1) {
                 Ok(_) => {}
                 Err(error) if is_passing(&error) => {}
                 Err(_) => {
                     // Not to be waited for: leave the buffers to the kernel for good.
                     std::mem::forget(std::mem::take(&mut self.flights));
+                    std::mem::forget(std::mem::take(&mut self.sends));
                     return;
                 }
             }

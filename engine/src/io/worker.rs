@@ -132,6 +132,7 @@ pub fn stale_name(op: &Op) -> Option<&FileName> {
         | Op::SyncFile { .. }
         | Op::SyncDir { .. }
         | Op::SyncFilesystem
+        | Op::Open { .. }
         | Op::List { .. } => None,
     }
 }

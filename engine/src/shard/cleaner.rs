@@ -21,7 +21,7 @@ use crate::{
     controller::ConfigResource,
     limits::{CLEAN_BUDGET_PER_TURN, CLEAN_IO_BYTES},
     log::{names, segment::Segment},
-    op::{Done, Op},
+    op::{Done, Op, Path},
     record::{Codec, RecordError, UncheckedBatch},
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Job {
     from: Offset,
     pub groups: VecDeque<Vec<Segment>>,
     pub phase: Phase,
+    /// How segments are read and written.
+    path: Path,
     pub ops: usize,
     failed: Option<String>,
 }
@@ -288,6 +290,7 @@ impl Shard {
         let mut segments: VecDeque<Segment> = dirty.map(|(segment, _)| *segment).collect();
         let Some(first) = segments.pop_front() else { return false };
         tracing::debug!(partition = %partition.directory, from = found.from.0, to = found.to.0, ratio = found.ratio, "compaction begins");
+        let path = self.config.segment_io.path();
         self.cleaner.job = Some(Job {
             slot,
             map: OffsetMap::new(keys, bytes_max, self.cleaner.secret),
@@ -300,7 +303,8 @@ impl Shard {
             },
             from: found.from,
             groups: VecDeque::new(),
-            phase: Phase::Map { segments, source: Source::new(&partition.directory, first) },
+            phase: Phase::Map { segments, source: Source::new(&partition.directory, first, path) },
+            path,
             ops: 0,
             failed: None,
         });
@@ -352,7 +356,7 @@ fn step(job: &mut Job, partition: &Partition, budget: &mut usize) -> Step {
             Found::Damaged(reason) => Step::Failed(reason),
             Found::End => match segments.pop_front() {
                 Some(segment) => {
-                    *source = Source::new(&partition.directory, segment);
+                    *source = Source::new(&partition.directory, segment, job.path);
                     Step::More
                 }
                 None => begin_copy(job, partition),
@@ -380,7 +384,7 @@ fn step(job: &mut Job, partition: &Partition, budget: &mut usize) -> Step {
             Found::Damaged(reason) => Step::Failed(reason),
             Found::End => match left.pop_front() {
                 Some(segment) => {
-                    *source = Source::new(&partition.directory, segment);
+                    *source = Source::new(&partition.directory, segment, job.path);
                     Step::More
                 }
                 None => match output.room() {
@@ -463,8 +467,8 @@ pub(super) fn begin_group(job: &mut Job, partition: &Partition) -> Option<Vec<Op
     let first = left.pop_front()?;
     let bytes = group.iter().map(|segment| u64::from(segment.size.0)).sum();
     let interval = partition.settings.layout.index_interval;
-    let (output, ops) = Output::begin(&partition.directory, first.base, bytes, interval);
-    let source = Source::new(&partition.directory, first);
+    let (output, ops) = Output::begin(&partition.directory, first.base, bytes, interval, job.path);
+    let source = Source::new(&partition.directory, first, job.path);
     job.phase = Phase::Copy { group, left, source, output: Box::new(output) };
     Some(ops)
 }

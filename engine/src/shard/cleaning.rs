@@ -22,6 +22,7 @@ use crate::{
 pub struct Source {
     file: FileName,
     size: u64,
+    path: Path,
     /// Where in the file the next batch begins.
     position: u64,
     /// The file's bytes from there on, as far as they are read.
@@ -39,9 +40,9 @@ pub enum Found {
 }
 
 impl Source {
-    pub fn new(directory: &str, segment: Segment) -> Source {
+    pub fn new(directory: &str, segment: Segment, path: Path) -> Source {
         let file = names::log(directory, segment.base);
-        Source { file, size: u64::from(segment.size.0), position: 0, chunk: Bytes::new(), need: 0 }
+        Source { file, size: u64::from(segment.size.0), path, position: 0, chunk: Bytes::new(), need: 0 }
     }
 
     pub fn next(&mut self) -> Found {
@@ -62,7 +63,7 @@ impl Source {
         let start = self.position / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
         let end = self.position + left.min(need.max(CLEAN_IO_BYTES) as u64);
         let length = (end - start).next_multiple_of(BLOCK_BYTES as u64) as u32;
-        let (path, class) = (Path::Direct, Class::Background);
+        let (path, class) = (self.path, Class::Background);
         Found::Read(Op::Read { file: self.file.clone(), position: start, length, path, class })
     }
 
@@ -83,6 +84,7 @@ pub struct Output {
     directory: Arc<str>,
     segment: Segment,
     interval: u32,
+    path: Path,
     /// Where `buffer` goes.
     position: u64,
     /// Bytes of the log file that are allocated.
@@ -96,7 +98,13 @@ pub struct Output {
 
 impl Output {
     /// Begins empty files for a segment at `base` of at most about `bytes`.
-    pub fn begin(directory: &Arc<str>, base: Offset, bytes: u64, interval: u32) -> (Output, Vec<Op>) {
+    pub fn begin(
+        directory: &Arc<str>,
+        base: Offset,
+        bytes: u64,
+        interval: u32,
+        path: Path,
+    ) -> (Output, Vec<Op>) {
         let [log, index, time] = names::segment_files(directory, base).map(|file| names::cleaned(&file));
         let allocated = bytes.next_multiple_of(BLOCK_BYTES as u64);
         let ops = vec![
@@ -108,6 +116,7 @@ impl Output {
             directory: directory.clone(),
             segment: Segment::empty(base),
             interval,
+            path,
             position: 0,
             allocated,
             waiting: Vec::new(),
@@ -210,7 +219,7 @@ impl Output {
             file: names::cleaned(&names::log(&self.directory, self.segment.base)),
             position,
             data,
-            path: Path::Direct,
+            path: self.path,
             sync: Sync::Later,
             class: Class::Background,
         }
@@ -234,7 +243,7 @@ mod tests {
         let data = RecordData { timestamp, value: Some(&value), ..RecordData::default() };
         assert!(builder.push(data));
         let batch = builder.build().expect("a batch");
-        let (mut output, _) = Output::begin(&"t-0".into(), Offset(0), 4096, 4096);
+        let (mut output, _) = Output::begin(&"t-0".into(), Offset(0), 4096, 4096, Path::Direct);
         let size = |ops: &[Op]| match ops {
             [Op::Allocate { size, .. }] => *size,
             other => panic!("{other:?}"),

@@ -17,6 +17,7 @@ use crate::{
         figures::{GroupFigures, GroupPage},
     },
     metrics::Figures,
+    op::FileRange,
     quota::Admission,
     record::RecordFault,
     shard::measure::Traffic,
@@ -126,6 +127,16 @@ pub struct Fetch {
     pub partitions: Vec<FetchPartition>,
     /// For all partitions together; the first partition with data gets at least one whole batch even beyond it.
     pub bytes_max: u32,
+    pub bearer: Bearer,
+}
+
+/// What may bring a Fetch's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// Memory only: whoever asks looks into them.
+    Memory,
+    /// The segments' files too, where they are kept in the page cache.
+    File,
 }
 
 #[derive(Clone, Debug)]
@@ -146,11 +157,30 @@ pub struct Fetched {
     pub log_start: Offset,
     /// Whole batches in offset order, starting with the one that contains the asked offset.
     pub records: Vec<Bytes>,
+    /// Likewise, instead of `records`: what a segment's file holds.
+    pub range: Option<RecordRange>,
+}
+
+/// Whole batches in a file. They were written there whole before it was answered, and stay as they are.
+#[derive(Clone, Debug)]
+pub struct RecordRange {
+    pub bytes: FileRange,
+    /// The offset behind the last of them.
+    pub next: Offset,
 }
 
 impl Fetched {
     pub fn bytes(&self) -> usize {
+        self.memory_bytes() + self.range.as_ref().map_or(0, |range| range.bytes.length as usize)
+    }
+
+    /// Of `bytes`, those that are in memory.
+    pub fn memory_bytes(&self) -> usize {
         self.records.iter().map(Bytes::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.range.is_none()
     }
 }
 

@@ -16,8 +16,8 @@ pub struct EntrySearch {
 pub enum Found<'a> {
     /// Read on.
     More,
-    /// The last entry not behind the target, if any.
-    Last(Option<&'a [u8]>),
+    /// The last entry not behind the target, if any, and its number.
+    Last(u32, Option<&'a [u8]>),
 }
 
 impl EntrySearch {
@@ -41,14 +41,14 @@ impl EntrySearch {
         let split = entries.partition_point(|entry| not_behind(entry));
         if split == 0 {
             self.high = start;
-            return if self.low >= self.high { Found::Last(None) } else { Found::More };
+            return if self.low >= self.high { Found::Last(0, None) } else { Found::More };
         }
         if split == entries.len() && start + count < self.high && entries.len() == count as usize {
             // The block's last entry may be the answer: it stays inside the next window.
             self.low = start + count - 1;
             return Found::More;
         }
-        Found::Last(Some(entries[split - 1]))
+        Found::Last(start + split as u32 - 1, Some(entries[split - 1]))
     }
 
     fn window(&self) -> (u32, u32) {
@@ -76,7 +76,10 @@ mod tests {
             let bytes = &file[position as usize..position as usize + length as usize];
             match search.feed(bytes, |entry| value(entry) <= target) {
                 Found::More => {}
-                Found::Last(entry) => return entry.map(value),
+                Found::Last(number, entry) => {
+                    assert!(entry.is_none_or(|entry| value(entry) == values[number as usize]));
+                    return entry.map(value);
+                }
             }
         }
         panic!("the search does not end");

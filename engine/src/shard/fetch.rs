@@ -10,12 +10,15 @@ use super::{
     Purpose, Shard,
     cold::{Cold, Progress, batch_size},
     cold_turns::Reader,
-    command::{CallId, Fetch, FetchPartition, Fetched, Reply},
+    command::{Bearer, CallId, Fetch, FetchPartition, Fetched, RecordRange, Reply},
     partition::{Cursor, Partition, Slot},
+    range_search::Ranging,
+    settings::SegmentIo,
 };
 use crate::{
     base::{FilePosition, LeaderEpoch, Offset},
     error::ErrorCode,
+    limits::RANGE_BYTES_MIN,
     op::Done,
     record,
 };
@@ -56,11 +59,11 @@ impl Shard {
         loop {
             let job = &self.fetches.jobs[number];
             let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { break };
-            let anything = job.answers.iter().any(|answer| !answer.records.is_empty());
+            let anything = job.answers.iter().any(|answer| !answer.is_empty());
             let limit = job.bytes_left.min(part.bytes_max as usize);
-            match self.read_part(&part, limit, anything) {
+            match self.read_part(&part, limit, anything, job.request.bearer) {
                 Step::Answer(answer) => {
-                    self.count_out(part.partition, &answer, false);
+                    self.count_out(&part, &answer, false);
                     let job = &mut self.fetches.jobs[number];
                     job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
                     job.answers.push(answer);
@@ -97,7 +100,7 @@ impl Shard {
     }
 
     /// What one partition answers now, or the read that it takes.
-    fn read_part(&self, part: &FetchPartition, limit: usize, anything: bool) -> Step {
+    fn read_part(&self, part: &FetchPartition, limit: usize, anything: bool, bearer: Bearer) -> Step {
         let Some((slot, partition)) = self.table.lookup(part.partition) else {
             return Step::Answer(refused(ErrorCode::NotLeaderOrFollower, None));
         };
@@ -116,24 +119,51 @@ impl Shard {
         if part.offset >= partition.cached_from() {
             return Step::Answer(found(partition, cached(partition, part.offset, limit, anything)));
         }
-        let read_bytes = (limit as u32).clamp(64 << 10, self.config.read_bytes);
-        let directory = partition.directory.clone();
-        let cold = match partition.cursor_at(part.offset) {
-            Some(cursor) => {
-                partition.flushed.segments().rev().find(|segment| segment.base == cursor.segment).map(
-                    |segment| Cold::at_position(directory.clone(), *segment, cursor.position, read_bytes),
-                )
-            }
-            None => None,
-        };
-        let cold = cold.or_else(|| {
-            let segment = partition.flushed.segment_of(part.offset)?;
-            Some(Cold::at_offset(directory, *segment, part.offset, read_bytes))
-        });
-        match cold {
+        match self.begin_cold(partition, part.offset, limit, bearer) {
             Some(cold) => Step::Cold(slot, cold),
             None => Step::Answer(refused(ErrorCode::KafkaStorageError, Some(partition))),
         }
+    }
+
+    fn begin_cold(
+        &self,
+        partition: &Partition,
+        offset: Offset,
+        limit: usize,
+        bearer: Bearer,
+    ) -> Option<Cold> {
+        let path = self.config.segment_io.path();
+        let read_bytes = (limit as u32).clamp(64 << 10, self.config.read_bytes);
+        let directory = partition.directory.clone();
+        // What a segment holds is seen by readers, or is not told by its size alone.
+        let is_seen = partition.flushed.next() <= partition.visible;
+        let may_range = self.config.segment_io == SegmentIo::Buffered && bearer == Bearer::File;
+        let ranges = may_range && is_seen && limit >= RANGE_BYTES_MIN;
+        let ranging = |base: Offset| {
+            let mut ends = partition.flushed.segment_ends();
+            let (_, next_at_end) = ends.find(|(segment, _)| segment.base == base).filter(|_| ranges)?;
+            Some(Ranging { bytes_max: limit.min(self.config.read_bytes as usize) as u32, next_at_end })
+        };
+        if let Some(cursor) = partition.cursor_at(offset)
+            && let Some(segment) =
+                partition.flushed.segments().rev().find(|segment| segment.base == cursor.segment)
+        {
+            let cold = Cold::at_position(directory.clone(), *segment, cursor.position, read_bytes).by(path);
+            match (ranging(segment.base), cursor.entry) {
+                (None, _) => return Some(cold),
+                (Some(ranging), Some(entry)) => {
+                    return Some(cold.ranging(offset, ranging, Some((cursor.position, entry))));
+                }
+                // Without the entry the end could not be told.
+                (Some(_), None) => {}
+            }
+        }
+        let segment = partition.flushed.segment_of(offset)?;
+        let cold = Cold::at_offset(directory, *segment, offset, read_bytes).by(path);
+        Some(match ranging(segment.base) {
+            Some(ranging) => cold.ranging(offset, ranging, None),
+            None => cold,
+        })
     }
 
     pub(super) fn fetch_read(&mut self, number: usize, done: Done) {
@@ -147,16 +177,21 @@ impl Shard {
             return;
         }
         let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { return };
-        let anything = job.answers.iter().any(|answer| !answer.records.is_empty());
+        let anything = job.answers.iter().any(|answer| !answer.is_empty());
         let limit = job.bytes_left.min(part.bytes_max as usize);
         let progress = match done {
             Done::Read(bytes) => cold.feed(bytes),
+            Done::Opened(file) => cold.opened(file),
+            Done::Failed(_) if cold.unopened() => Progress::More,
             done => Progress::Damaged(format!("{done:?}")),
         };
         let answer = match progress {
             Progress::More => None,
             Progress::Chunk { position, bytes } => {
                 self.cold_answer(slot, &mut cold, &part, position, &bytes, limit, anything)
+            }
+            Progress::Range { range, next, behind } => {
+                Some(self.range_answer(slot, &cold, &part, RecordRange { bytes: range, next }, behind))
             }
             Progress::Damaged(reason) => Some(self.unreadable(slot, &reason)),
         };
@@ -167,12 +202,32 @@ impl Shard {
             self.start_cold_reads();
             return;
         };
-        self.count_out(part.partition, &answer, true);
+        self.count_out(&part, &answer, true);
         let job = &mut self.fetches.jobs[number];
         job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
         job.answers.push(answer);
         self.continue_fetch(number);
         self.start_cold_reads();
+    }
+
+    /// The range is the answer; `behind` is where the next one begins.
+    fn range_answer(
+        &mut self,
+        slot: Slot,
+        cold: &Cold,
+        part: &FetchPartition,
+        range: RecordRange,
+        behind: Option<(FilePosition, u32)>,
+    ) -> Fetched {
+        let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else {
+            return refused(ErrorCode::NotLeaderOrFollower, None);
+        };
+        if let Some((position, entry)) = behind {
+            let segment = cold.segment().base;
+            let cursor = Cursor { offset: range.next, segment, position, entry: Some(entry) };
+            partition.remember(part.offset, cursor);
+        }
+        Fetched { range: Some(range), ..found(partition, Vec::new()) }
     }
 
     /// Cuts the answer out of a chunk; none: another read is needed, and `cold` says where.
@@ -210,8 +265,8 @@ impl Shard {
                 let records = if end > start { vec![part_of(chunk, start..end)] } else { Vec::new() };
                 let segment = cold.segment().base;
                 if end > start && position.0 as usize + end < cold.segment().size.0 as usize {
-                    let cursor =
-                        Cursor { offset: next, segment, position: FilePosition(position.0 + end as u32) };
+                    let position = FilePosition(position.0 + end as u32);
+                    let cursor = Cursor { offset: next, segment, position, entry: None };
                     partition.remember(part.offset, cursor);
                 }
                 Some(found(partition, records))
@@ -230,7 +285,8 @@ impl Shard {
                         return Some(found(partition, records));
                     };
                     let (directory, start) = (partition.directory.clone(), FilePosition(0));
-                    *cold = Cold::at_position(directory, *next, start, self.config.read_bytes);
+                    *cold = Cold::at_position(directory, *next, start, self.config.read_bytes)
+                        .by(self.config.segment_io.path());
                     return None;
                 }
                 let at_end = from.0 >= cold.segment().size.0;
@@ -306,6 +362,7 @@ fn refused(error: ErrorCode, partition: Option<&Partition>) -> Fetched {
         last_stable: high_watermark,
         log_start: partition.map_or(Offset(-1), |partition| partition.live.start()),
         records: Vec::new(),
+        range: None,
     }
 }
 

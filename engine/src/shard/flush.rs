@@ -94,6 +94,7 @@ impl Shard {
         partition.flush = Some(job);
         self.checkpoint.flush_bytes += bytes;
         let active = *partition.flushed.active();
+        let path = self.config.segment_io.path();
         let partial = partial(active.size);
         let goes_on = next_unflushed(partition).is_some_and(|placement| placement.segment == active.base);
         if partial == 0 || !goes_on {
@@ -105,7 +106,7 @@ impl Shard {
                 file: names::log(&partition.directory, active.base),
                 position: u64::from(active.size.0) - partial as u64,
                 length: BLOCK_BYTES as u32,
-                path: Path::Direct,
+                path,
                 class: Class::Background,
             };
             self.push_partition_op(slot, Purpose::FlushTail(slot), read);
@@ -173,6 +174,7 @@ impl Shard {
                 &partition.tail,
                 bytes,
                 &self.config.pacing,
+                self.config.segment_io.path(),
             ),
             log,
         });

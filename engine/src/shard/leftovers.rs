@@ -72,7 +72,7 @@ pub fn remove_segments(perform: Perform<'_>, redo: &mut Redo) -> Result<(), Boot
             let entries = match done {
                 Done::Listed(entries) => entries,
                 Done::Failed(failure) => return Err(BootError::Io(failure)),
-                Done::Completed | Done::Read(_) => continue,
+                Done::Completed | Done::Read(_) | Done::Opened(_) => continue,
             };
             let held: BTreeMap<Offset, &Segment> =
                 partition.log.segments().filter(|one| one.size.0 > 0).map(|one| (one.base, one)).collect();

@@ -3,7 +3,7 @@
 
 use super::{
     Purpose, Shard,
-    command::{CallId, Fetched, PartitionFigures, PartitionPage, Reply},
+    command::{CallId, FetchPartition, Fetched, PartitionFigures, PartitionPage, Reply},
 };
 use crate::{
     base::{Now, PartitionIndex, TopicId, TopicPartition},
@@ -238,14 +238,18 @@ fn label(name: &'static str, value: &'static str) -> Vec<Label> {
 
 impl Shard {
     /// A partition's part of a fetch was read.
-    pub(super) fn count_out(&mut self, partition: TopicPartition, answer: &Fetched, from_disk: bool) {
-        if answer.records.is_empty() {
+    pub(super) fn count_out(&mut self, asked: &FetchPartition, answer: &Fetched, from_disk: bool) {
+        if answer.is_empty() {
             return;
         }
         let bytes = answer.bytes() as u64;
         let headers = answer.records.iter().flat_map(|records| record::headers(records));
-        let records: u64 = headers.map(|(_, header)| header.last_offset_delta.max(0) as u64 + 1).sum();
-        let Some(partition) = self.table.find(partition).and_then(|slot| self.table.get_mut(slot)) else {
+        let in_memory: u64 = headers.map(|(_, header)| header.last_offset_delta.max(0) as u64 + 1).sum();
+        // Nobody has looked at what is in a range.
+        let in_file = answer.range.as_ref().map_or(0, |range| (range.next.0 - asked.offset.0).max(0) as u64);
+        let records = in_memory + in_file;
+        let Some(partition) = self.table.find(asked.partition).and_then(|slot| self.table.get_mut(slot))
+        else {
             return;
         };
         for traffic in [&mut partition.traffic, &mut self.measures.traffic] {

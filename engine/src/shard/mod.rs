@@ -30,6 +30,7 @@ mod opening;
 mod partition;
 mod produce;
 mod publish;
+mod range_search;
 mod recover;
 mod replay;
 mod retention;

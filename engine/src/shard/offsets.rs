@@ -121,6 +121,7 @@ impl Shard {
         let read_bytes = self.config.read_bytes;
         let cached_from = partition.cached_from();
         let directory = partition.directory.clone();
+        let path = self.config.segment_io.path();
         let cold = match wanted {
             Wanted::Time(time) => {
                 let start = partition.flushed.start();
@@ -128,11 +129,11 @@ impl Shard {
                 let mut segments =
                     segments.map(|(segment, _)| segment).filter(|segment| segment.base < cached_from);
                 let segment = segments.find(|segment| segment.max_timestamp >= time);
-                segment.map(|segment| Cold::at_time(directory, *segment, time, read_bytes))
+                segment.map(|segment| Cold::at_time(directory, *segment, time, read_bytes).by(path))
             }
             Wanted::MaxIn(offset) if offset < cached_from => {
                 let segment = partition.flushed.segment_of(offset);
-                segment.map(|segment| Cold::at_offset(directory, *segment, offset, read_bytes))
+                segment.map(|segment| Cold::at_offset(directory, *segment, offset, read_bytes).by(path))
             }
             Wanted::MaxIn(_) => None,
         };
@@ -159,6 +160,7 @@ impl Shard {
         let answer = match progress {
             Progress::More => None,
             Progress::Chunk { position, bytes } => self.scan_chunk(slot, &mut cold, wanted, position, &bytes),
+            Progress::Range { .. } => unreachable!("no range was asked for"),
             Progress::Damaged(reason) => {
                 self.unreadable(slot, &reason);
                 Some(refused(ErrorCode::KafkaStorageError))
@@ -209,8 +211,9 @@ impl Shard {
             let next = partition.flushed.segments().find(behind);
             return match (next, wanted) {
                 (Some(segment), Wanted::Time(time)) => {
-                    *cold =
-                        Cold::at_time(partition.directory.clone(), *segment, time, self.config.read_bytes);
+                    let directory = partition.directory.clone();
+                    *cold = Cold::at_time(directory, *segment, time, self.config.read_bytes)
+                        .by(self.config.segment_io.path());
                     None
                 }
                 _ => Some(in_cache(partition, wanted)),

@@ -52,6 +52,8 @@ pub struct Cursor {
     pub offset: Offset,
     pub segment: Offset,
     pub position: FilePosition,
+    /// The number of the index entry at `position`, where it is known.
+    pub entry: Option<u32>,
 }
 
 #[derive(Debug)]

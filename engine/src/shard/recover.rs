@@ -14,7 +14,7 @@ use super::{
     leftovers,
     replay::{Recovered, Redo, all, buffered},
     retention::RetentionCheck,
-    settings::{BrokerOptions, Budget, Pacing, Settings, ShardConfig},
+    settings::{BrokerOptions, Budget, Pacing, SegmentIo, Settings, ShardConfig},
     start::StartRecord,
     start_records,
 };
@@ -51,6 +51,7 @@ pub struct BootConfig {
     pub budget: Budget,
     pub pacing: Pacing,
     pub read_bytes: u32,
+    pub segment_io: SegmentIo,
     pub checkpoint_interval_ms: u64,
     pub retention_check: RetentionCheck,
     /// Random.
@@ -431,6 +432,7 @@ fn deal(config: &BootConfig, incarnation: Incarnation, image: Image, redo: Redo,
             budget: config.budget,
             pacing: config.pacing,
             read_bytes: config.read_bytes,
+            segment_io: config.segment_io,
             checkpoint_interval_ms: config.checkpoint_interval_ms,
             retention_check: config.retention_check,
         },
@@ -465,7 +467,7 @@ pub(super) fn taken(done: Done) -> Result<Bytes, BootError> {
         Done::Read(bytes) => Ok(bytes),
         Done::Failed(failure) if failure.is_not_found() => Ok(Bytes::new()),
         Done::Failed(failure) => Err(BootError::Io(failure)),
-        Done::Completed | Done::Listed(_) => Ok(Bytes::new()),
+        Done::Completed | Done::Listed(_) | Done::Opened(_) => Ok(Bytes::new()),
     }
 }
 
@@ -473,7 +475,7 @@ pub(super) fn list(perform: Perform<'_>, directory: &str) -> Result<Vec<Entry>, 
     match one(perform, Op::List { directory: FileName::new(directory.to_owned()) }) {
         Done::Listed(entries) => Ok(entries),
         Done::Failed(failure) => Err(BootError::Io(failure)),
-        Done::Completed | Done::Read(_) => Ok(Vec::new()),
+        Done::Completed | Done::Read(_) | Done::Opened(_) => Ok(Vec::new()),
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct SegmentWriter {
     /// What is still to come, at most: sizes the buffers.
     bytes_left: usize,
     sizes: Sizes,
+    path: Path,
     pushed: bool,
 }
 
@@ -84,6 +85,7 @@ impl SegmentWriter {
         tail: &Bytes,
         bytes_left: usize,
         pacing: &Pacing,
+        path: Path,
     ) -> SegmentWriter {
         let sizes = Sizes { write_max: pacing.flush_write_bytes, run_min: pacing.shared_run_bytes };
         let partial = partial(segment.size);
@@ -92,12 +94,12 @@ impl SegmentWriter {
         buffer.extend_from_slice(tail.get(..partial).unwrap_or(&[]));
         let position = u64::from(segment.size.0) - partial as u64;
         let file = names::log(directory, segment.base);
-        SegmentWriter { file, position, buffer, run: None, bytes_left, sizes, pushed: false }
+        SegmentWriter { file, position, buffer, run: None, bytes_left, sizes, path, pushed: false }
     }
 
     /// Goes on in another segment, which is empty.
     pub(super) fn roll(self, directory: &str, base: Offset, ops: &mut Vec<Op>) -> SegmentWriter {
-        let (bytes_left, sizes) = (self.bytes_left, self.sizes);
+        let (bytes_left, sizes, path) = (self.bytes_left, self.sizes, self.path);
         self.finish(ops);
         SegmentWriter {
             file: names::log(directory, base),
@@ -106,6 +108,7 @@ impl SegmentWriter {
             run: None,
             bytes_left,
             sizes,
+            path,
             pushed: false,
         }
     }
@@ -167,16 +170,9 @@ impl SegmentWriter {
     }
 
     fn emit(&mut self, data: Bytes, ops: &mut Vec<Op>) {
-        let (file, position) = (self.file.clone(), self.position);
+        let (file, position, path) = (self.file.clone(), self.position, self.path);
         self.position += data.len() as u64;
-        ops.push(Op::Write {
-            file,
-            position,
-            data,
-            path: Path::Direct,
-            sync: Sync::Later,
-            class: Class::Background,
-        });
+        ops.push(Op::Write { file, position, data, path, sync: Sync::Later, class: Class::Background });
     }
 
     /// Writes what is left; answers the bytes of the last, partial block.
@@ -215,7 +211,8 @@ mod tests {
         let tail: Vec<u8> = (0..random.usize(0..BLOCK_BYTES)).map(|_| random.u8(..)).collect();
         let mut segment = Segment::empty(Offset(0));
         segment.size = FilePosition((BLOCK_BYTES + tail.len()) as u32);
-        let mut writer = SegmentWriter::new("t-0", &segment, &Bytes::from(tail.clone()), 1 << 20, &pacing);
+        let (tail_bytes, path) = (Bytes::from(tail.clone()), Path::Direct);
+        let mut writer = SegmentWriter::new("t-0", &segment, &tail_bytes, 1 << 20, &pacing, path);
         let (mut expected, mut ops, mut memory) = (tail, Vec::new(), Vec::new());
         for _ in 0..groups {
             let at = if random.bool() { expected.len() % BLOCK_BYTES } else { random.usize(0..BLOCK_BYTES) };

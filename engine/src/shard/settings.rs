@@ -11,6 +11,7 @@ use crate::{
     controller::{ConfigResource, Image},
     limits,
     log::{Compaction, Layout, Retention},
+    op::Path,
     record::TimestampType,
 };
 
@@ -51,6 +52,7 @@ pub struct ShardConfig {
     pub pacing: Pacing,
     /// Largest cold read (`--read-size`), a multiple of the block size.
     pub read_bytes: u32,
+    pub segment_io: SegmentIo,
     /// A checkpoint is due this long after the first change that it would save.
     pub checkpoint_interval_ms: u64,
     pub retention_check: RetentionCheck,
@@ -106,6 +108,25 @@ impl Budget {
                 .unwrap_or(usize::MAX)
                 .clamp(limits::CLEAN_OPENING_BYTES_MIN, limits::EXPANSION_BYTES_MAX),
             cold_bytes: memory_bytes / 32,
+        }
+    }
+}
+
+/// How segments are written and read (`--segment-io`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SegmentIo {
+    /// O_DIRECT: the page cache stays out of it.
+    #[default]
+    Direct,
+    /// Through the page cache, and cold records go from there to the socket: they never are in the broker's memory.
+    Buffered,
+}
+
+impl SegmentIo {
+    pub fn path(self) -> Path {
+        match self {
+            SegmentIo::Direct => Path::Direct,
+            SegmentIo::Buffered => Path::Buffered,
         }
     }
 }

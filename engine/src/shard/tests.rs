@@ -12,11 +12,11 @@ use bytes::Bytes;
 use super::{
     Boot, BootConfig, RetentionCheck, Shard, boot,
     command::{
-        Acks, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
+        Acks, Bearer, CallId, Command, Fetch, FetchPartition, Message, OffsetQuery, OffsetSpec, Produce,
         ProducePartition, Reply,
     },
     inspect::{EpochEnd, EpochQuery, Inspect, Inspected},
-    settings::{BrokerOptions, Budget, Pacing},
+    settings::{BrokerOptions, Budget, Pacing, SegmentIo},
 };
 use crate::{
     base::{
@@ -55,6 +55,7 @@ impl Broker {
             budget,
             pacing: Pacing::default(),
             read_bytes: 1 << 20,
+            segment_io: SegmentIo::Direct,
             checkpoint_interval_ms: 1000,
             retention_check: RetentionCheck { first_ms: 30_000, interval_ms: 300_000 },
             secret_seed: 42,
@@ -163,7 +164,7 @@ impl Broker {
         };
         match self.call(
             self.core_of(partition),
-            Command::Fetch(Fetch { partitions: vec![part], bytes_max: 1 << 20 }),
+            Command::Fetch(Fetch { partitions: vec![part], bytes_max: 1 << 20, bearer: Bearer::File }),
         ) {
             Reply::Fetched(answers) => {
                 assert_eq!(answers[0].error, ErrorCode::None, "{answers:?}");

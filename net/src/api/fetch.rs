@@ -15,7 +15,7 @@ use engine::{
     controller::Image,
     error::ErrorCode,
     record::{self, Codec},
-    shard::command::{Command, Fetch, FetchPartition, Fetched, Reply, Watch},
+    shard::command::{Bearer, Command, Fetch, FetchPartition, Fetched, Reply, Watch},
 };
 
 use super::{
@@ -66,7 +66,10 @@ pub(super) async fn handle(
     let mut memory = None;
     let response = match begun {
         Ok(context) => {
-            let (fetched, permit) = poll(&api, &request, context.parts(), session.named, holding).await;
+            // Records in files are not looked into.
+            let bearer = if version < ZSTD_SINCE { Bearer::Memory } else { Bearer::File };
+            let asked = (context.parts(), session.named, bearer);
+            let (fetched, permit) = poll(&api, &request, asked, holding).await;
             memory = Some(permit);
             let fetched: Vec<_> = fetched.into_iter().map(|one| readable(one, version)).collect();
             let mut sessions = api.sessions.borrow_mut();
@@ -111,8 +114,7 @@ pub(super) async fn handle(
 async fn poll(
     api: &Rc<Api>,
     request: &FetchRequest,
-    parts: &[Part],
-    named: Named,
+    (parts, named, bearer): (&[Part], Named, Bearer),
     holding: Holding,
 ) -> (Vec<Fetched>, Permit) {
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits::FETCH_WAIT_MS_MAX);
@@ -126,7 +128,7 @@ async fn poll(
     loop {
         let asked = api.node.with_image(|image| place(image, parts, named));
         let lease = fetch_lease::take(&api.memory.answers, wanted, holding).await;
-        let (mut fetched, permit) = fetch_leased(api, &asked, bytes_max, lease).await;
+        let (mut fetched, permit) = fetch_leased(api, &asked, bytes_max, bearer, lease).await;
         let bytes: usize = fetched.iter().map(Fetched::bytes).sum();
         // A Watch that woke without more to read saw something else happen: answer with what there is.
         let stuck = bytes_before.replace(bytes) == Some(bytes);
@@ -135,7 +137,7 @@ async fn poll(
             return (fetched, permit);
         }
         // Nothing is held while it waits.
-        fetched.iter_mut().for_each(|one| one.records = Vec::new());
+        fetched.iter_mut().for_each(|one| (one.records, one.range) = (Vec::new(), None));
         drop(permit);
         watch(api, &asked, &fetched, bytes_min - bytes, deadline).await;
     }
@@ -143,9 +145,10 @@ async fn poll(
 
 /// Is there nothing to read behind what was fetched, and no error to tell?
 fn is_at_end(fetched: &Fetched) -> bool {
-    let next = fetched.records.last().and_then(|records| record::headers(records).last());
-    fetched.error == ErrorCode::None
-        && next.is_none_or(|(_, header)| header.next_offset() >= fetched.high_watermark)
+    let last = fetched.records.last().and_then(|records| record::headers(records).last());
+    let next = last.map(|(_, header)| header.next_offset());
+    let next = fetched.range.as_ref().map_or(next, |range| Some(range.next));
+    fetched.error == ErrorCode::None && next.is_none_or(|next| next >= fetched.high_watermark)
 }
 
 fn place(image: &Image, parts: &[Part], named: Named) -> Vec<Asked> {
@@ -177,10 +180,11 @@ async fn fetch_leased(
     api: &Rc<Api>,
     asked: &[Asked],
     bytes_max: u32,
+    bearer: Bearer,
     lease: Lease,
 ) -> (Vec<Fetched>, Permit) {
     let bytes_max = bytes_max.min(u32::try_from(lease.bytes()).unwrap_or(u32::MAX));
-    let fetched = fetch(api, asked, bytes_max).await;
+    let fetched = fetch(api, asked, bytes_max, bearer).await;
     let bytes = fetched.iter().map(cost).sum();
     let memory = match lease.settle(bytes) {
         Ok(permit) => return (fetched, permit),
@@ -189,18 +193,18 @@ async fn fetch_leased(
     // One large batch, or many small ones: given back, and read again when there is room.
     drop(fetched);
     let mut permit = memory.await;
-    let fetched = fetch(api, asked, bytes_max).await;
+    let fetched = fetch(api, asked, bytes_max, bearer).await;
     permit.resize(fetched.iter().map(cost).sum());
     (fetched, permit)
 }
 
-/// What an answer occupies until it is sent.
+/// What an answer occupies until it is sent: what is in a file, nothing.
 fn cost(fetched: &Fetched) -> usize {
-    fetched.bytes() + fetched.records.len() * limits::PIECE_COST_BYTES
+    fetched.memory_bytes() + fetched.records.len() * limits::PIECE_COST_BYTES
 }
 
 /// What is there now, in the order asked.
-async fn fetch(api: &Rc<Api>, asked: &[Asked], bytes_max: u32) -> Vec<Fetched> {
+async fn fetch(api: &Rc<Api>, asked: &[Asked], bytes_max: u32, bearer: Bearer) -> Vec<Fetched> {
     let mut split = Split::default();
     for partition in asked {
         match partition {
@@ -212,7 +216,9 @@ async fn fetch(api: &Rc<Api>, asked: &[Asked], bytes_max: u32) -> Vec<Fetched> {
     let cores = groups.len();
     let calls: Vec<_> = groups
         .into_iter()
-        .map(|(core, partitions)| api.node.call(core, Command::Fetch(Fetch { partitions, bytes_max })))
+        .map(|(core, partitions)| {
+            api.node.call(core, Command::Fetch(Fetch { partitions, bytes_max, bearer }))
+        })
         .collect();
     let mut answers = Vec::with_capacity(cores);
     for call in calls {
@@ -244,8 +250,12 @@ fn share(fetched: &mut [Fetched], bytes_max: usize) {
             fits
         });
         let kept = kept.count();
-        if kept < partition.records.len() {
+        let length = partition.range.as_ref().map_or(0, |range| range.bytes.length as usize);
+        let range_goes = bytes > 0 && bytes + length > bytes_max && length > 0;
+        bytes += if range_goes { 0 } else { length };
+        if kept < partition.records.len() || range_goes {
             partition.records.truncate(kept);
+            partition.range = partition.range.take().filter(|_| !range_goes);
             // Nothing more goes in, or a later batch would take the place of an earlier one.
             bytes = bytes.max(bytes_max).max(1);
         }
@@ -280,7 +290,8 @@ async fn watch(api: &Rc<Api>, asked: &[Asked], fetched: &[Fetched], missing: usi
 
 fn refused(error: ErrorCode) -> Fetched {
     let none = Offset(-1);
-    Fetched { error, high_watermark: none, last_stable: none, log_start: none, records: Vec::new() }
+    let (records, range) = (Vec::new(), None);
+    Fetched { error, high_watermark: none, last_stable: none, log_start: none, records, range }
 }
 
 /// Readers of older versions cannot open zstd (KIP-110): they are told so rather than sent what they would choke on.
@@ -299,7 +310,7 @@ fn told(fetched: &Fetched) -> Told {
         error: fetched.error,
         high_watermark: fetched.high_watermark.0,
         log_start: fetched.log_start.0,
-        has_records: !fetched.records.is_empty(),
+        has_records: !fetched.is_empty(),
     }
 }
 
@@ -311,7 +322,10 @@ fn data(part: &Part, fetched: Fetched, read_committed: bool) -> PartitionData {
         last_stable_offset: fetched.last_stable.0,
         log_start_offset: fetched.log_start.0,
         aborted_transactions: read_committed.then(Vec::new),
-        records: Some(fetched.records.into_iter().collect::<Records>()),
+        records: Some(match fetched.range {
+            Some(range) => Records::in_file(range.bytes),
+            None => fetched.records.into_iter().collect(),
+        }),
         ..Default::default()
     }
 }

@@ -49,7 +49,9 @@ mod split;
 mod sync_group;
 mod update_features;
 
-use std::{cell::RefCell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, task::Waker};
+use std::{
+    cell::RefCell, future::Future, io, net::SocketAddr, os::fd::AsRawFd, rc::Rc, sync::Arc, task::Waker,
+};
 
 use bytes::Bytes;
 use engine::{
@@ -57,11 +59,12 @@ use engine::{
     config::Overrides,
     controller::{Instruction, Outcome, topic_id_from_random},
     error::{ErrorCode, Refusal},
+    op::FileRange,
     shard::command::{Command, Reply},
 };
 
 use crate::{
-    conn::{Answer, Extent, Kind, Memory, Passed, Peer, Serve, Started, Told},
+    conn::{Answer, Extent, Kind, Memory, Passed, Peer, SendRange, Serve, Started, Told},
     node::Node,
     wire::{
         ApiKey, Message, Reader, RequestHeader, Text, WireError,
@@ -382,6 +385,10 @@ impl Serve for Api {
         measure::extent(kind)
     }
 
+    fn send_range(&self, range: &FileRange, socket: &dyn AsRawFd) -> io::Result<Box<dyn SendRange>> {
+        self.node.send_range(range, socket)
+    }
+
     fn passed(&self, kind: Kind, passed: Passed<'_>) {
         self.measures.borrow_mut().passed(kind, passed);
     }
@@ -395,7 +402,7 @@ fn read<M: Message>(reader: &mut Reader, version: i16) -> Result<M, WireError> {
 
 fn reply<M: Message>(response: &M, version: i16, correlation: i32) -> Answer {
     match told_frame(response, version, correlation) {
-        Ok((slices, errors)) => Answer::Reply(slices, Told { errors, ..Told::default() }),
+        Ok((chunks, errors)) => Answer::Reply(chunks, Told { errors, ..Told::default() }),
         Err(error) => Answer::Close(format!("the answer to {} cannot be written: {error}", M::API.name())),
     }
 }

@@ -7,20 +7,22 @@
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
+use engine::op::FileRange;
 use glommio::net::TcpStream;
 
 use super::{
-    Answer, Complaints, Extent, Frame, FrameReader, Held, Holding, Memory, Outbox, Peer, Serve, Shared,
-    Stages, Started, Told, Wish, registry::Place, stages::Begun,
+    Answer, Complaints, Extent, Frame, FrameReader, Held, Holding, Memory, Outbox, Peer, RangeFailure,
+    SendRange, Sent, Serve, Shared, Stages, Started, Told, Wish, registry::Place, stages::Begun,
 };
-use crate::limits;
+use crate::{limits, wire::Chunk};
 
 /// Why a connection ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub struct Connection<S: Serve> {
     /// Started, not answered, in request order.
     running: VecDeque<Running>,
     outbox: Outbox,
+    /// What is sent of the outbox's first chunk, a range.
+    sending: Option<Box<dyn SendRange>>,
     /// Answers that it may hold before it is no longer read.
     answer_bytes_max: usize,
     stages: Stages,
@@ -79,6 +83,7 @@ impl<S: Serve> Connection<S> {
             frames: VecDeque::new(),
             running: VecDeque::new(),
             outbox: Outbox::default(),
+            sending: None,
             stages: Stages::default(),
             closing: None,
         }
@@ -120,8 +125,11 @@ impl<S: Serve> Connection<S> {
         if self.place.entry.unpin.take() {
             self.outbox.unpin();
             for one in &mut self.running {
-                if let Started::Ready(Answer::Reply(slices, _)) = &mut one.started {
-                    slices.iter_mut().for_each(|slice| *slice = Bytes::copy_from_slice(slice));
+                let Started::Ready(Answer::Reply(chunks, _)) = &mut one.started else { continue };
+                for chunk in chunks {
+                    if let Chunk::Memory(slice) = chunk {
+                        *slice = Bytes::copy_from_slice(slice);
+                    }
                 }
             }
         }
@@ -134,25 +142,25 @@ impl<S: Serve> Connection<S> {
             self.start(cx.waker());
             self.collect(cx);
             let before = self.outbox.bytes();
-            let sent = self.outbox.poll_send(cx, &mut self.stream);
+            let sent = self.poll_send(cx);
             let sent_bytes = before - self.outbox.bytes();
             if sent_bytes > 0 {
                 self.touch(sent_bytes);
                 self.stages.sent(&*self.serve, sent_bytes);
             }
             match sent {
-                Poll::Ready(Ok(true)) => {
+                Poll::Ready(Ok(Sent::All)) => {
                     if self.running.is_empty()
                         && let Some(ended) = self.closing.take()
                     {
                         return Poll::Ready(ended);
                     }
                 }
-                Poll::Ready(Ok(false)) => {
+                Poll::Ready(Ok(Sent::Share | Sent::UpToRange)) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Ready(Err(_)) => return Poll::Ready(Ended::ByPeer),
+                Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                 Poll::Pending => {}
             }
             if self.may_start_next(cx.waker()) {
@@ -182,6 +190,35 @@ impl<S: Serve> Connection<S> {
                 }
                 Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer),
                 Poll::Ready(Err(error)) => self.close_after_answers(error.to_string()),
+            }
+        }
+    }
+
+    /// Sends the outbox, its ranges too.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, Ended>> {
+        loop {
+            match ready!(self.outbox.poll_send(cx, &mut self.stream)) {
+                Ok(Sent::UpToRange) => {}
+                Ok(sent) => return Poll::Ready(Ok(sent)),
+                Err(_) => return Poll::Ready(Err(Ended::ByPeer)),
+            }
+            let Some(range) = self.outbox.range() else { continue };
+            let sending = match &mut self.sending {
+                Some(sending) => sending,
+                none => match self.serve.send_range(range, &self.stream) {
+                    Ok(sending) => none.insert(sending),
+                    Err(error) => return Poll::Ready(Err(unsendable(range, &error))),
+                },
+            };
+            match ready!(sending.poll_sent(cx)) {
+                Ok(gone) => {
+                    if gone.whole {
+                        self.sending = None;
+                    }
+                    self.outbox.range_sent(gone.bytes);
+                }
+                Err(RangeFailure::Peer(_)) => return Poll::Ready(Err(Ended::ByPeer)),
+                Err(RangeFailure::File(error)) => return Poll::Ready(Err(unsendable(range, &error))),
             }
         }
     }
@@ -273,8 +310,9 @@ impl<S: Serve> Connection<S> {
 
     /// From now until it is sent, an answer's memory is counted.
     fn account(&self, answer: &mut Answer) {
-        let Answer::Reply(slices, told) = answer else { return };
-        let bytes = slices.iter().map(Bytes::len).sum::<usize>() + slices.len() * limits::PIECE_COST_BYTES;
+        let Answer::Reply(chunks, told) = answer else { return };
+        let bytes = chunks.iter().map(Chunk::memory_bytes).sum::<usize>();
+        let bytes = bytes + chunks.len() * limits::PIECE_COST_BYTES;
         let mut permit = told.held.take().unwrap_or_else(|| self.shared.answers.take(bytes));
         permit.resize(bytes);
         told.held = Some(permit.metered(&self.place.entry.answers));
@@ -304,9 +342,9 @@ impl<S: Serve> Connection<S> {
             }
             self.place.entry.progress_ns.set(self.serve.mono_ns());
             match answer {
-                Answer::Reply(slices, mut told) => {
+                Answer::Reply(chunks, mut told) => {
                     let before = self.outbox.bytes();
-                    slices.into_iter().for_each(|slice| self.outbox.push(slice));
+                    chunks.into_iter().for_each(|chunk| self.outbox.push(chunk));
                     if let Some(permit) = told.held.take() {
                         self.outbox.hold(permit);
                     }
@@ -323,4 +361,16 @@ impl<S: Serve> Connection<S> {
             }
         }
     }
+}
+
+/// The peer was promised more than there is: it must not take anything else for it.
+fn unsendable(range: &FileRange, error: &io::Error) -> Ended {
+    let (length, position) = (range.length, range.position);
+    tracing::error!(
+        position,
+        length,
+        %error,
+        "a segment cannot be sent: `corelog log verify` on its directory shows what is wrong with it"
+    );
+    Ended::Refused(format!("{length} bytes of a segment cannot be sent: {error}"))
 }

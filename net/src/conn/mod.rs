@@ -18,21 +18,30 @@ pub use complaints::Complaints;
 pub use connection::{Connection, Ended};
 pub use frames::{Frame, FrameError, FrameReader, Held, Shared};
 pub use memory::Memory;
-pub use outbox::Outbox;
+pub use outbox::{Outbox, Sent};
 pub use registry::{Entry, Registry, Wish};
 pub use stages::{Kind, Passed, Stages};
 
-use std::{future::Future, net::SocketAddr, pin::Pin, rc::Rc, task::Waker};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
 
 use bytes::Bytes;
+use engine::op::FileRange;
 
-use crate::wire::Errors;
+use crate::wire::{Chunk, Errors};
 
 /// What a request comes to.
 #[derive(Debug)]
 pub enum Answer {
-    /// The frame to send, its length included, in slices.
-    Reply(Vec<Bytes>, Told),
+    /// The frame to send, its length included, in chunks.
+    Reply(Vec<Chunk>, Told),
     /// Nothing is sent (produce with acks=0).
     Silent,
     /// The connection is closed, after the answers before this one; the sentence says why.
@@ -99,6 +108,27 @@ pub enum Started {
     Running(Pin<Box<dyn Future<Output = Answer>>>),
 }
 
+/// A range of a file on its way to the socket; ends when it is dropped, and the socket with it if not all was sent.
+pub trait SendRange {
+    /// How it went on since the last call.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<Gone, RangeFailure>>;
+}
+
+/// So much of a range is gone to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    pub bytes: usize,
+    /// All of it.
+    pub whole: bool,
+}
+
+#[derive(Debug)]
+pub enum RangeFailure {
+    /// The rest of what was announced is not to be had.
+    File(io::Error),
+    Peer(io::Error),
+}
+
 /// Answers requests. One per core, shared by its connections.
 pub trait Serve {
     /// Starts one request; answers also what its arrays occupy. Whatever must happen in request order (appending records) happens here or
@@ -122,6 +152,9 @@ pub trait Serve {
 
     /// What its answer may come to.
     fn extent(&self, kind: Kind) -> Extent;
+
+    /// Sends what a file holds to this socket, which nobody else writes to meanwhile.
+    fn send_range(&self, range: &FileRange, socket: &dyn AsRawFd) -> io::Result<Box<dyn SendRange>>;
 
     /// A request has passed a stage.
     fn passed(&self, kind: Kind, passed: Passed<'_>);

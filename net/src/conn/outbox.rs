@@ -1,5 +1,5 @@
 //! Answers on their way to a socket: slices gathered into few sends. Tiny neighbours are copied together, everything else
-//! goes out as it is. Lives on one core.
+//! goes out as it is; what a file holds is sent by whoever can (`Serve::send_range`), between them. Lives on one core.
 
 use std::{
     collections::VecDeque,
@@ -10,19 +10,30 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use engine::op::FileRange;
 use futures_lite::io::AsyncWrite;
 use nix::sys::socket::{MsgFlags, sendmsg};
 
 use super::Permit;
-use crate::limits;
+use crate::{limits, wire::Chunk};
+
+/// How far a poll came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    All,
+    /// This poll's share: ask again.
+    Share,
+    /// All before a range, which comes next.
+    UpToRange,
+}
 
 #[derive(Default)]
 pub struct Outbox {
-    slices: VecDeque<Bytes>,
-    /// Small slices after the last of `slices`, copied together.
+    chunks: VecDeque<Chunk>,
+    /// Small slices after the last of `chunks`, copied together.
     small: BytesMut,
     bytes: usize,
-    /// Slices at the front that are copies of their own.
+    /// Chunks at the front that hold no memory but their own.
     own: usize,
     /// Bytes ever sent.
     sent: u64,
@@ -40,14 +51,29 @@ impl Outbox {
         self.bytes == 0
     }
 
-    pub fn push(&mut self, slice: Bytes) {
-        self.bytes += slice.len();
-        if slice.len() < limits::SEND_COALESCED_BYTES {
-            self.small.extend_from_slice(&slice);
+    pub fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.len();
+        if let Chunk::Memory(slice) = &chunk
+            && slice.len() < limits::SEND_COALESCED_BYTES
+        {
+            self.small.extend_from_slice(slice);
             return;
         }
         self.seal();
-        self.slices.push_back(slice);
+        self.chunks.push_back(chunk);
+    }
+
+    /// The range that is next, if one is.
+    pub fn range(&self) -> Option<&FileRange> {
+        match self.chunks.front() {
+            Some(Chunk::File(range)) => Some(range),
+            _ => None,
+        }
+    }
+
+    /// So much of that range is gone.
+    pub fn range_sent(&mut self, bytes: usize) {
+        self.consume(bytes);
     }
 
     /// What was pushed since the last call is accounted for by `permit`, until it is sent.
@@ -61,34 +87,37 @@ impl Outbox {
     /// read would keep it for as long as he likes.
     pub fn unpin(&mut self) {
         self.seal();
-        for slice in self.slices.iter_mut().skip(self.own) {
-            *slice = Bytes::copy_from_slice(slice);
+        for chunk in self.chunks.iter_mut().skip(self.own) {
+            if let Chunk::Memory(slice) = chunk {
+                *slice = Bytes::copy_from_slice(slice);
+            }
         }
-        self.own = self.slices.len();
+        self.own = self.chunks.len();
     }
 
     fn seal(&mut self) {
         if !self.small.is_empty() {
-            self.slices.push_back(self.small.split().freeze());
+            self.chunks.push_back(self.small.split().freeze().into());
         }
     }
 
-    /// Sends until all is sent, the socket is full (Pending), or this poll's share is used up (`Ok(false)`: ask again).
+    /// Sends until all is sent, a range is next, the socket is full (Pending), or this poll's share is used up.
     pub fn poll_send<S: AsyncWrite + AsRawFd + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut S,
-    ) -> Poll<io::Result<bool>> {
+    ) -> Poll<io::Result<Sent>> {
         self.seal();
         let mut sent_now = 0;
-        while !self.slices.is_empty() {
+        while let Some(first) = self.chunks.front() {
+            let Chunk::Memory(first) = first else { return Poll::Ready(Ok(Sent::UpToRange)) };
             if sent_now >= limits::SEND_BYTES_PER_POLL {
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(Sent::Share));
             }
             let sent = match self.send_gathered(socket)? {
                 Some(sent) => sent,
                 // Full, or a single slice: the stream sends it or waits for room.
-                None => match Pin::new(&mut *socket).poll_write(cx, &self.slices[0]) {
+                None => match Pin::new(&mut *socket).poll_write(cx, first) {
                     Poll::Ready(sent) => sent?,
                     Poll::Pending => return Poll::Pending,
                 },
@@ -99,19 +128,20 @@ impl Outbox {
             self.consume(sent);
             sent_now += sent;
         }
-        Poll::Ready(Ok(true))
+        Poll::Ready(Ok(Sent::All))
     }
 
     /// One system call for many slices; none: the socket is full or one slice needs no gathering.
     fn send_gathered<S: AsRawFd>(&self, socket: &S) -> io::Result<Option<usize>> {
-        if self.slices.len() < 2 {
-            return Ok(None);
-        }
         let mut gathered = [IoSlice::new(&[]); limits::SEND_SLICES_MAX];
         let mut count = 0;
-        for (into, slice) in gathered.iter_mut().zip(&self.slices) {
+        for (into, chunk) in gathered.iter_mut().zip(&self.chunks) {
+            let Chunk::Memory(slice) = chunk else { break };
             *into = IoSlice::new(slice);
             count += 1;
+        }
+        if count < 2 {
+            return Ok(None);
         }
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         match sendmsg::<()>(socket.as_raw_fd(), &gathered[..count], &[], flags, None) {
@@ -127,14 +157,20 @@ impl Outbox {
         while self.held.front().is_some_and(|(end, _)| *end <= self.sent) {
             self.held.pop_front();
         }
-        while let Some(front) = self.slices.front_mut() {
+        while let Some(front) = self.chunks.front_mut() {
             if sent < front.len() {
-                // Not advance(): the slice keeps its memory either way.
-                *front = front.slice(sent..);
+                match front {
+                    // Not advance(): the slice keeps its memory either way.
+                    Chunk::Memory(slice) => *slice = slice.slice(sent..),
+                    Chunk::File(range) => {
+                        range.position += sent as u64;
+                        range.length -= sent as u32;
+                    }
+                }
                 return;
             }
             sent -= front.len();
-            self.slices.pop_front();
+            self.chunks.pop_front();
             self.own = self.own.saturating_sub(1);
         }
     }
@@ -182,7 +218,7 @@ mod tests {
         for index in 0..2000usize {
             let slice = vec![index as u8; [3, 511, 512, 20_000, 1][index % 5]];
             expected.extend_from_slice(&slice);
-            outbox.push(slice.into());
+            outbox.push(Bytes::from(slice).into());
         }
         assert_eq!(outbox.bytes(), expected.len());
         let mut cx = Context::from_waker(Waker::noop());
@@ -205,15 +241,19 @@ mod tests {
     fn what_waits_can_let_go_of_the_buffer_that_it_was_cut_from() {
         let buffer = Bytes::from(vec![7; 100_000]);
         let mut outbox = Outbox::default();
-        outbox.push(buffer.slice(10..10_010));
+        outbox.push(buffer.slice(10..10_010).into());
         outbox.consume(5_000);
         assert!(!buffer.is_unique());
         outbox.unpin();
         assert!(buffer.is_unique());
-        assert_eq!((outbox.bytes(), outbox.slices[0].len()), (5_000, 5_000));
-        let address = outbox.slices[0].as_ptr();
+        let address = |outbox: &Outbox| match &outbox.chunks[0] {
+            Chunk::Memory(slice) => (slice.as_ptr(), slice.len()),
+            Chunk::File(_) => unreachable!(),
+        };
+        assert_eq!((outbox.bytes(), address(&outbox).1), (5_000, 5_000));
+        let before = address(&outbox);
         outbox.unpin();
-        assert_eq!(outbox.slices[0].as_ptr(), address, "once is enough");
+        assert_eq!(address(&outbox), before, "once is enough");
     }
 
     #[test]
@@ -223,7 +263,7 @@ mod tests {
         let budget = crate::conn::Budget::new(1000, 100);
         let mut outbox = Outbox::default();
         for size in [300, 200] {
-            outbox.push(vec![7; size].into());
+            outbox.push(Bytes::from(vec![7; size]).into());
             outbox.hold(budget.take(size));
         }
         outbox.seal();
@@ -232,7 +272,7 @@ mod tests {
         outbox.consume(1);
         assert_eq!(budget.used(), 200);
         let sent = outbox.poll_send(&mut Context::from_waker(Waker::noop()), &mut socket);
-        assert!(matches!(sent, Poll::Ready(Ok(true))));
+        assert!(matches!(sent, Poll::Ready(Ok(Sent::All))));
         assert_eq!(budget.used(), 0);
     }
 }

@@ -87,14 +87,17 @@ impl Stages {
 mod tests {
     use std::{
         cell::{Cell, RefCell},
+        io,
+        os::fd::AsRawFd,
         rc::Rc,
         task::Waker,
     };
 
     use bytes::Bytes;
+    use engine::op::FileRange;
 
     use super::*;
-    use crate::conn::{Extent, Peer, Started};
+    use crate::conn::{Extent, Peer, SendRange, Started};
 
     #[derive(Default)]
     struct Clock {
@@ -125,6 +128,10 @@ mod tests {
 
         fn extent(&self, _: Kind) -> Extent {
             Extent::Bounded
+        }
+
+        fn send_range(&self, _: &FileRange, _: &dyn AsRawFd) -> io::Result<Box<dyn SendRange>> {
+            unreachable!("nothing is sent here")
         }
 
         fn passed(&self, kind: Kind, passed: Passed<'_>) {

@@ -7,6 +7,7 @@
 
 mod calls;
 pub mod measure;
+mod sends;
 pub mod steps;
 mod turn;
 
@@ -31,6 +32,7 @@ use engine::{
 
 use calls::Calls;
 use measure::Measures;
+use sends::Sends;
 use steps::Steps;
 pub use turn::Stopped;
 use turn::{Alarm, Batches};
@@ -45,6 +47,7 @@ pub struct Node {
     device: RefCell<Device>,
     bus: RefCell<Endpoint<Message>>,
     calls: RefCell<Calls>,
+    sends: RefCell<Sends>,
     alarm: Alarm,
     batches: RefCell<Batches>,
     seen_ns: Cell<u64>,
@@ -64,6 +67,7 @@ impl Node {
             device: RefCell::new(device),
             bus: RefCell::new(bus),
             calls: RefCell::default(),
+            sends: RefCell::default(),
             alarm: Alarm::default(),
             batches: RefCell::default(),
             seen_ns: Cell::new(clock.now().mono_ns),

@@ -13,7 +13,10 @@ use std::{
 
 use engine::{
     base::{CoreId, Deadline},
-    io::{Signal, pump},
+    io::{
+        Signal, pump,
+        sends::{Progress, SendId},
+    },
     op::{Done, Op, OpId},
     shard::command::{CallId, Message, Reply},
 };
@@ -71,6 +74,7 @@ pub(super) struct Batches {
     ops: Vec<(OpId, Op)>,
     messages: Vec<(CoreId, Message)>,
     replies: Vec<(CallId, Reply)>,
+    sent: Vec<(SendId, Progress)>,
 }
 
 /// How the turns of a core ended.
@@ -138,7 +142,7 @@ impl Node {
     /// One turn, bounded; rings the alarm if there was more to do.
     fn turn(&self) -> Option<Stopped> {
         let mut batches = self.batches.borrow_mut();
-        let Batches { done, inbox, ops, messages, replies } = &mut *batches;
+        let Batches { done, inbox, ops, messages, replies, sent } = &mut *batches;
         let now = self.now();
         let mut shard = self.shard.borrow_mut();
         let mut device = self.device.borrow_mut();
@@ -161,6 +165,7 @@ impl Node {
             device.push(id, op);
         }
         device.submit();
+        device.take_sent(sent);
         shard.drain_messages(messages);
         for (to, mut message) in messages.drain(..) {
             if let Message::Reply(_, reply) = &mut message {
@@ -180,6 +185,12 @@ impl Node {
         let stopped = self.stopping.get() && shard.is_stopped() && device.in_flight() == 0;
         drop((shard, device, bus));
 
+        for (id, progress) in sent.drain(..) {
+            let waker = self.sends.borrow_mut().told(id, progress);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
         for (call, mut reply) in replies.drain(..) {
             self.complete_figures(&mut reply, bus_queued);
             let waker = self.calls.borrow_mut().answer(call.number, reply);

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Errors, Message, Request, RequestHeader, ResponseHeader, Text, WireError, Writer};
+use super::{Chunk, Errors, Message, Request, RequestHeader, ResponseHeader, Text, WireError, Writer};
 
 const LENGTH_BYTES: usize = 4;
 
@@ -45,7 +45,7 @@ pub fn request_frame<R: Request>(
     let header = RequestHeader { api_key: R::API.code(), api_version: version, correlation_id, client_id };
     header.encode(&mut writer)?;
     request.encode(&mut writer, version)?;
-    writer.finish()
+    writer.finish_in_memory()
 }
 
 /// A response as the chunks of one gathering write.
@@ -54,20 +54,25 @@ pub fn response_frame<M: Message>(
     version: i16,
     correlation_id: i32,
 ) -> Result<Vec<Bytes>, WireError> {
-    told_frame(response, version, correlation_id).map(|(chunks, _)| chunks)
+    written(response, version, correlation_id)?.finish_in_memory()
 }
 
-/// A response as the chunks of one gathering write, and the errors that it tells.
+/// A response as chunks, some of them perhaps in files, and the errors that it tells.
 pub fn told_frame<M: Message>(
     response: &M,
     version: i16,
     correlation_id: i32,
-) -> Result<(Vec<Bytes>, Errors), WireError> {
+) -> Result<(Vec<Chunk>, Errors), WireError> {
+    let mut writer = written(response, version, correlation_id)?;
+    let errors = writer.take_errors();
+    Ok((writer.finish()?, errors))
+}
+
+fn written<M: Message>(response: &M, version: i16, correlation_id: i32) -> Result<Writer, WireError> {
     let mut writer = Writer::framed();
     ResponseHeader { correlation_id }.encode(&mut writer, M::API, version);
     response.encode(&mut writer, version)?;
-    let errors = writer.take_errors();
-    Ok((writer.finish()?, errors))
+    Ok(writer)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ mod tests {
     fn bytes_of(write: impl FnOnce(&mut Writer)) -> Bytes {
         let mut writer = Writer::new();
         write(&mut writer);
-        Bytes::from(writer.finish().unwrap().concat())
+        Bytes::from(writer.finish_in_memory().unwrap().concat())
     }
 
     #[test]

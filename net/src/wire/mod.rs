@@ -33,4 +33,4 @@ pub use messages::*;
 pub use reader::Reader;
 pub use records::Records;
 pub use text::Text;
-pub use writer::{Errors, Writer};
+pub use writer::{Chunk, Errors, Writer};

@@ -1,17 +1,20 @@
 //! Record batches as the codec sees them: opaque bytes in one or more pieces, shared, never copied.
 //!
 //! A request's records are one slice of its frame. A Fetch response's are what the log holds: as many slices as the
-//! cache or the reads gave, joined only by the gathering write.
+//! cache or the reads gave, joined only by the gathering write, or a range of a segment's file, whose bytes never come here.
 
 use std::{fmt, iter};
 
 use bytes::{Bytes, BytesMut};
+use engine::op::FileRange;
 
 #[derive(Clone, Default)]
 pub struct Records {
     // The usual case is one piece; it needs no vector.
     first: Bytes,
     rest: Vec<Bytes>,
+    /// Behind the pieces.
+    range: Option<FileRange>,
     bytes: usize,
 }
 
@@ -33,7 +36,16 @@ impl Records {
         }
     }
 
-    /// The length in bytes of all pieces.
+    /// What a file holds.
+    pub fn in_file(range: FileRange) -> Records {
+        Records { bytes: range.length as usize, range: Some(range), ..Records::default() }
+    }
+
+    pub fn range(&self) -> Option<&FileRange> {
+        self.range.as_ref()
+    }
+
+    /// The length in bytes of all pieces, and of the range.
     pub fn len(&self) -> usize {
         self.bytes
     }
@@ -60,7 +72,7 @@ impl Records {
 
 impl From<Bytes> for Records {
     fn from(bytes: Bytes) -> Records {
-        Records { bytes: bytes.len(), first: bytes, rest: Vec::new() }
+        Records { bytes: bytes.len(), first: bytes, ..Records::default() }
     }
 }
 
@@ -72,14 +84,15 @@ impl FromIterator<Bytes> for Records {
     }
 }
 
-/// Equal bytes are equal records, however they are cut.
+/// Equal bytes are equal records, however they are cut; those in a file are known to it alone.
 impl PartialEq for Records {
     fn eq(&self, other: &Records) -> bool {
-        self.bytes == other.bytes && self.pieces().flatten().eq(other.pieces().flatten())
+        self.range.is_none()
+            && other.range.is_none()
+            && self.bytes == other.bytes
+            && self.pieces().flatten().eq(other.pieces().flatten())
     }
 }
-
-impl Eq for Records {}
 
 impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

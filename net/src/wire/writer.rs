@@ -1,16 +1,51 @@
 //! Builds a message as a list of chunks for one gathering write: small fields gather in one buffer, long records are
-//! chunks of their own that share the memory of whoever holds them.
+//! chunks of their own that share the memory of whoever holds them, or stay in their file.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use engine::op::FileRange;
 
 use super::{Records, WireError, limits};
+
+/// A part of a message.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    Memory(Bytes),
+    /// Sent from the file.
+    File(FileRange),
+}
+
+impl Chunk {
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Memory(bytes) => bytes.len(),
+            Chunk::File(range) => range.length as usize,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Chunk::Memory(bytes) => bytes.len(),
+            Chunk::File(_) => 0,
+        }
+    }
+}
+
+impl From<Bytes> for Chunk {
+    fn from(bytes: Bytes) -> Chunk {
+        Chunk::Memory(bytes)
+    }
+}
 
 pub struct Writer {
     /// Where the next field goes.
     open: BytesMut,
     /// What came before the first long records; kept writable because the frame's length goes into it last.
     head: Option<BytesMut>,
-    chunks: Vec<Bytes>,
+    chunks: Vec<Chunk>,
     /// Bytes in `head` and `chunks`.
     closed_bytes: usize,
     form: Form,
@@ -93,20 +128,27 @@ impl Writer {
     /// Records without their length: copied if short, otherwise shared.
     pub fn records(&mut self, records: &Records) {
         records.pieces().for_each(|piece| self.shared(piece));
+        if let Some(range) = records.range() {
+            self.apart(Chunk::File(range.clone()));
+        }
     }
 
     fn shared(&mut self, piece: &Bytes) {
         if piece.len() <= limits::RECORDS_COPIED_BYTES_MAX {
             return self.open.put_slice(piece);
         }
+        self.apart(Chunk::Memory(piece.clone()));
+    }
+
+    fn apart(&mut self, chunk: Chunk) {
         let before = self.open.split();
-        self.closed_bytes += before.len() + piece.len();
+        self.closed_bytes += before.len() + chunk.len();
         if self.head.is_none() {
             self.head = Some(before);
         } else if !before.is_empty() {
-            self.chunks.push(before.freeze());
+            self.chunks.push(before.freeze().into());
         }
-        self.chunks.push(piece.clone());
+        self.chunks.push(chunk);
     }
 
     /// One tagged field: the tag, the size of what `value` writes, and that. Tagged fields never hold records.
@@ -150,7 +192,7 @@ impl Writer {
     }
 
     /// The chunks in order, none of them empty; of a frame, with its length filled in.
-    pub fn finish(mut self) -> Result<Vec<Bytes>, WireError> {
+    pub fn finish(mut self) -> Result<Vec<Chunk>, WireError> {
         let total = self.len();
         if self.form == Form::Framed {
             let size = total - LENGTH_BYTES;
@@ -161,11 +203,20 @@ impl Writer {
             head[..LENGTH_BYTES].copy_from_slice(&(size as u32).to_be_bytes());
         }
         let mut chunks = Vec::with_capacity(self.chunks.len() + 2);
-        chunks.extend(self.head.map(BytesMut::freeze));
+        chunks.extend(self.head.map(|head| head.freeze().into()));
         chunks.append(&mut self.chunks);
-        chunks.push(self.open.freeze());
+        chunks.push(self.open.freeze().into());
         chunks.retain(|chunk| !chunk.is_empty());
         Ok(chunks)
+    }
+
+    /// As `finish`, of a message whose records are all in memory.
+    pub fn finish_in_memory(self) -> Result<Vec<Bytes>, WireError> {
+        let chunks = self.finish()?.into_iter().map(|chunk| match chunk {
+            Chunk::Memory(bytes) => bytes,
+            Chunk::File(_) => unreachable!("a server alone has records in files"),
+        });
+        Ok(chunks.collect())
     }
 }
 
@@ -187,7 +238,7 @@ mod tests {
         writer.i32(1);
         writer.records(&[long.clone(), short.clone(), long.clone()].into_iter().collect());
         writer.i8(2);
-        let chunks = writer.finish().unwrap();
+        let chunks = writer.finish_in_memory().unwrap();
         let lengths: Vec<usize> = chunks.iter().map(Bytes::len).collect();
         assert_eq!(lengths, [8, 10_000, 100, 10_000, 1]);
         assert_eq!(chunks[1].as_ptr(), long.as_ptr());
@@ -205,7 +256,7 @@ mod tests {
                     Ok(())
                 })
                 .unwrap();
-            let bytes: Vec<u8> = writer.finish().unwrap().concat();
+            let bytes: Vec<u8> = writer.finish_in_memory().unwrap().concat();
             let mut reader = crate::wire::Reader::new(Bytes::from([&[1][..], &bytes].concat()));
             let mut seen = None;
             let note = |tag, value: &mut crate::wire::Reader| {

@@ -109,7 +109,7 @@ fn survives<M: Message + PartialEq + Debug>(body: Bytes, version: i16) -> Reache
 fn encode<M: Message>(message: &M, version: i16) -> Bytes {
     let mut writer = Writer::new();
     message.encode(&mut writer, version).expect("what was read in a version can be written in it");
-    Bytes::from(writer.finish().expect("within the frame's limit").concat())
+    Bytes::from(writer.finish_in_memory().expect("within the frame's limit").concat())
 }
 
 #[cfg(test)]

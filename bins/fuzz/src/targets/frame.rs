@@ -104,7 +104,7 @@ fn is_request(frame: Bytes) -> bool {
     let Ok(header) = RequestHeader::decode(&mut reader) else { return false };
     let mut writer = Writer::new();
     header.encode(&mut writer).expect("a header that was read can be written");
-    let again = Bytes::from(writer.finish().expect("within the frame's limit").concat());
+    let again = Bytes::from(writer.finish_in_memory().expect("within the frame's limit").concat());
     assert_eq!(RequestHeader::decode(&mut Reader::new(again)), Ok(header.clone()));
     header.api().is_some_and(|api| codec::is_request_body(api, header.api_version, reader))
 }

@@ -70,6 +70,7 @@ fn follow(mut cold: Cold, files: &Files, mut expected: Option<FilePosition>) -> 
         match cold.feed(read) {
             Progress::More => {}
             Progress::Damaged(_) => return reached,
+            Progress::Range { .. } => panic!("no range was asked for"),
             Progress::Chunk { position: at, bytes } => {
                 if let Some(expected) = expected.take() {
                     assert_eq!(at, expected);

@@ -24,7 +24,7 @@ use engine::io::journal::format::{FRAME_HEADER_BYTES, FrameKind};
 use engine::io::journal::writer::{Frame, Journal};
 use engine::log::{Layout, Log, Placement, segment::BatchFacts};
 use engine::record::{BatchBuilder, BatchHeader, RecordData};
-use engine::shard::settings::{BrokerOptions, Budget, Pacing};
+use engine::shard::settings::{BrokerOptions, Budget, Pacing, SegmentIo};
 use engine::shard::{Boot, BootConfig, BootError, RetentionCheck, boot};
 
 use crate::{Reached, disk::Disk, input::Input};
@@ -94,6 +94,7 @@ fn start(disk: &mut Disk) -> Result<Boot, BootError> {
         budget,
         pacing: Pacing::default(),
         read_bytes: 64 << 10,
+        segment_io: SegmentIo::Direct,
         checkpoint_interval_ms: 1000,
         retention_check: RetentionCheck { first_ms: 1000, interval_ms: 1000 },
         secret_seed: 42,

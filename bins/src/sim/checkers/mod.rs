@@ -8,6 +8,7 @@ pub mod failure;
 pub mod groups;
 pub mod metadata;
 pub mod offsets;
+pub mod ranges;
 pub mod recovered;
 pub mod segments;
 pub mod stale;
@@ -36,6 +37,7 @@ promises! {
     AcknowledgedDurable: "nothing is acknowledged or shown before the disk holds it",
     OffsetsDense: "offsets are dense, and batches keep the order in which a client sent them",
     NoStaleContent: "every record is what a client sent to this offset of this topic, once",
+    RangesWhole: "what is sent from a file was written there before, whole, and stays as it was",
     RecoveredEqualsLive: "a start finds exactly what the last process left",
     LogStartKept: "a log start moves as asked, never back, and is told of when the disk holds it",
     SegmentsGoInTime: "a segment goes only below a log start and a recovery point that the disk holds",

@@ -16,7 +16,7 @@ use crate::{
     record::UncheckedBatch,
     shard::{
         Shard,
-        command::{Fetch, FetchPartition, Fetched},
+        command::{Bearer, Fetch, FetchPartition, Fetched},
     },
 };
 
@@ -69,7 +69,8 @@ impl Shard {
         let (ticket, call) = self.ticket();
         self.coordinator.in_flight.insert(ticket, InFlight::Read { partition });
         let part = FetchPartition { partition: id, offset: next, bytes_max: LOAD_BYTES, leader_epoch: None };
-        self.fetch(call, Fetch { partitions: vec![part], bytes_max: LOAD_BYTES });
+        let bearer = Bearer::Memory;
+        self.fetch(call, Fetch { partitions: vec![part], bytes_max: LOAD_BYTES, bearer });
     }
 
     pub(super) fn loaded_chunk(&mut self, partition: PartitionIndex, mut answers: Vec<Fetched>) {

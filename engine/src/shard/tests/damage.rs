@@ -18,8 +18,10 @@ fn read_after(change: impl Fn(&mut Vec<u8>)) -> (Reply, Reply) {
     change_file(&file, change);
     let mut broker = Broker::start(directory.path(), 1);
     let part = FetchPartition { partition: id(0), offset: Offset(3), bytes_max: 1 << 20, leader_epoch: None };
-    let fetched =
-        broker.call(CoreId(0), Command::Fetch(Fetch { partitions: vec![part], bytes_max: 1 << 20 }));
+    let fetched = broker.call(
+        CoreId(0),
+        Command::Fetch(Fetch { partitions: vec![part], bytes_max: 1 << 20, bearer: Bearer::File }),
+    );
     let query = OffsetQuery { partition: id(0), spec: OffsetSpec::At(Timestamp(3)), leader_epoch: None };
     (fetched, broker.call(CoreId(0), Command::ListOffsets(vec![query])))
 }

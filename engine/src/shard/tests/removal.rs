@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::controller::{ConfigChange, ConfigEdit, ConfigResource};
-use crate::shard::command::{DeleteBefore, RecordsDeleted, RecordsDeletion};
+use crate::shard::command::{Bearer, DeleteBefore, RecordsDeleted, RecordsDeletion};
 
 const SEGMENT_BYTES: &str = "1048576";
 
@@ -42,7 +42,7 @@ impl Broker {
             bytes_max: 1 << 20,
             leader_epoch: None,
         };
-        let fetch = Fetch { partitions: vec![part], bytes_max: 1 << 20 };
+        let fetch = Fetch { partitions: vec![part], bytes_max: 1 << 20, bearer: Bearer::File };
         match self.call(self.core_of(0), Command::Fetch(fetch)) {
             Reply::Fetched(answers) => answers[0].error,
             other => panic!("{other:?}"),

@@ -64,7 +64,7 @@ fn bytes<T: Field>(message: &T, version: i16) -> Result<Bytes, WireError> {
     let mut writer = Writer::new();
     writer.i16(version);
     message.write(&mut writer, Context { version, form: Form::Legacy })?;
-    Ok(writer.finish()?.concat().into())
+    Ok(writer.finish_in_memory()?.concat().into())
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ use for_each_api;
 fn encode<M: Subject>(message: &M, version: i16) -> Result<Bytes, WireError> {
     let mut writer = Writer::new();
     message.encode(&mut writer, version)?;
-    Ok(Bytes::from(writer.finish()?.concat()))
+    Ok(Bytes::from(writer.finish_in_memory()?.concat()))
 }
 
 fn decode<M: Subject>(bytes: Bytes, version: i16) -> Result<M, WireError> {

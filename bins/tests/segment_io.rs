@@ -1,0 +1,209 @@
+//! `--segment-io buffered` end to end, over real sockets: what readers get from the files is what they get from memory, and where a
+//! file cannot give it they get nothing else in its place.
+
+mod broker;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+};
+
+use broker::{Broker, PATIENCE, receive, send, start};
+use engine::record::{BatchBuilder, Codec, RecordData, headers};
+use net::wire::{
+    api_versions::ApiVersionsRequest,
+    create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
+    fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
+    produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
+};
+use nix::sys::signal::Signal;
+
+const TOPIC: &str = "orders";
+const VERSION: i16 = 12;
+const BUFFERED: &[&str] = &["--segment-io", "buffered"];
+const DIRECT: &[&str] = &["--segment-io", "direct"];
+
+/// Batches of all sizes, one of them larger than what a Fetch asks for, in segments of 3 MB.
+fn fill(broker: &Broker) {
+    let configs = [("segment.bytes", "3000000"), ("max.message.bytes", "2000000")]
+        .map(|(name, value)| CreatableTopicConfig { name: name.into(), value: Some(value.into()) });
+    let topic = CreatableTopic {
+        name: TOPIC.into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: configs.into(),
+        ..Default::default()
+    };
+    let response = broker.ask(&CreateTopicsRequest { topics: vec![topic], ..Default::default() }, 7);
+    assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+    let mut stream = broker.connect();
+    let mut random = fastrand::Rng::with_seed(1);
+    for number in 0..400 {
+        let mut value = vec![0; [10, 300, 4_000, 20_000, 150_000][random.usize(0..5)]];
+        if number == 200 {
+            value.resize(1_500_000, 0);
+        }
+        random.fill(&mut value);
+        let mut builder = BatchBuilder::new(Codec::None, 2 << 20);
+        assert!(builder.push(RecordData { value: Some(&value), ..RecordData::default() }));
+        let records = Some(builder.build().expect("a batch").into());
+        let partition_data = vec![PartitionProduceData { index: 0, records }];
+        let topic = TopicProduceData { name: TOPIC.into(), partition_data, ..Default::default() };
+        let request =
+            ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
+        send(&mut stream, &request, 9, number);
+        let produced: net::wire::produce::ProduceResponse = receive(&mut stream, 9, number);
+        assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
+    }
+}
+
+fn request(offset: i64) -> FetchRequest {
+    let partition =
+        FetchPartition { fetch_offset: offset, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: TOPIC.into(), partitions: vec![partition], ..Default::default() };
+    FetchRequest { min_bytes: 1, max_bytes: 50 << 20, topics: vec![topic], ..Default::default() }
+}
+
+/// All that is there, read from `offset` on.
+fn read_from(broker: &Broker, mut offset: i64, version: i16) -> Vec<u8> {
+    let (mut stream, mut all) = (broker.connect(), Vec::new());
+    for correlation in 0.. {
+        send(&mut stream, &request(offset), version, correlation);
+        let response: FetchResponse = receive(&mut stream, version, correlation);
+        let partition =
+            response.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
+        let partition = partition.expect("the partition");
+        assert_eq!(partition.error_code, 0);
+        let records = partition.records.map(|records| records.into_bytes()).unwrap_or_default();
+        if records.is_empty() {
+            return all;
+        }
+        let whole: Vec<_> = headers(&records).collect();
+        let first = whole[0].1;
+        assert!(first.base_offset.0 <= offset && offset < first.next_offset().0);
+        let (at, last) = whole[whole.len() - 1];
+        assert_eq!(at + last.size(), records.len(), "whole batches");
+        offset = last.next_offset().0;
+        all.extend_from_slice(&records);
+    }
+    all
+}
+
+fn stop(mut broker: Broker) {
+    broker.signal(Signal::SIGTERM);
+    assert!(broker.wait().success());
+}
+
+/// One figure, its labels of any value but those in `labels`.
+fn figure(admin: &str, name: &str, labels: &[&str]) -> f64 {
+    let address = admin.parse().expect("an address");
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text);
+    let lines = text.lines().filter(|line| {
+        line.split([' ', '{']).next() == Some(name) && labels.iter().all(|label| line.contains(label))
+    });
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+fn free() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+#[test]
+fn cold_records_go_from_the_file_to_the_socket_and_are_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), BUFFERED);
+    fill(&broker);
+    let warm = read_from(&broker, 0, VERSION);
+    stop(broker);
+
+    let admin = free();
+    let broker = start(directory.path(), &[BUFFERED, &["--admin-listen", &admin]].concat());
+    assert!(read_from(&broker, 0, VERSION) == warm, "from the files");
+    let out = figure(&admin, "corelog_cold_bytes_out_total", &[]);
+    let read = figure(&admin, "corelog_disk_bytes_total", &["purpose=\"fetch\"", "kind=\"read\""]);
+    assert_eq!(out as usize, warm.len());
+    // The large batch, and what comes right behind it, is read: no index tells its end within the limit.
+    assert!(read < out / 3.0, "{read} of {out} bytes were read into memory");
+    for offset in (1..400).step_by(17) {
+        let rest = read_from(&broker, offset, VERSION);
+        assert!(warm.ends_with(&rest) && !rest.is_empty(), "from offset {offset}");
+    }
+    assert!(read_from(&broker, 0, 4) == warm, "a reader that may not get zstd");
+    stop(broker);
+
+    let broker = start(directory.path(), DIRECT);
+    assert!(read_from(&broker, 0, VERSION) == warm, "past the page cache");
+}
+
+fn first_segment(directory: &Path) -> PathBuf {
+    directory.join(format!("{TOPIC}-0/00000000000000000000.log"))
+}
+
+/// A peer asks for the same range again and again and does not read; while the answers wait for it, the file is cut. What was
+/// announced cannot be sent any more.
+#[test]
+fn a_file_that_lost_its_end_closes_the_connection_and_nobody_gets_anything_in_its_place() {
+    const REQUESTS: i32 = 64;
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), BUFFERED);
+    fill(&broker);
+    stop(broker);
+    let broker = start(directory.path(), BUFFERED);
+    let mut stream = broker.connect();
+    send(&mut stream, &request(0), VERSION, 0);
+    let answer = raw_answer(&mut stream);
+    assert!(answer.len() > 300_000);
+
+    (0..REQUESTS).for_each(|_| send(&mut stream, &request(0), VERSION, 0));
+    wait_until_stuck(&broker, &stream);
+    let file = fs::OpenOptions::new().write(true).open(first_segment(directory.path())).expect("the segment");
+    // At a page: the rest of one would read as zeros to the kernel too, which sends pages and not copies of them.
+    file.set_len(answer.len() as u64 / 2 / 4096 * 4096).expect("cut");
+    let mut received = Vec::new();
+    // It may end with a reset.
+    let _ = stream.read_to_end(&mut received);
+    let mut whole = received.chunks_exact(answer.len());
+    assert!(whole.all(|one| one == answer), "an answer that is whole is right");
+    let rest = &received[received.len() / answer.len() * answer.len()..];
+    assert!(received.len() < REQUESTS as usize * answer.len(), "not all of it was to be had");
+    assert!(answer.starts_with(rest), "and the last ends where the file does");
+    assert!(!read_software(&broker).is_empty(), "others go on");
+}
+
+/// An answer with its length.
+fn raw_answer(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = vec![0; 4];
+    stream.read_exact(&mut answer).expect("a length");
+    let length = u32::from_be_bytes([answer[0], answer[1], answer[2], answer[3]]);
+    answer.resize(4 + length as usize, 0);
+    stream.read_exact(&mut answer[4..]).expect("the answer");
+    answer
+}
+
+/// Until the kernel takes no more of what the broker sends: what there is to read stays the same.
+fn wait_until_stuck(broker: &Broker, stream: &TcpStream) {
+    // More than a socket takes.
+    let (mut before, mut buffer) = (usize::MAX, vec![0; 40 << 20]);
+    loop {
+        // Round trips of another connection: the broker had turns enough to go on.
+        (0..200).for_each(|_| drop(read_software(broker)));
+        let unread = stream.peek(&mut buffer).expect("what there is");
+        if unread == before {
+            return;
+        }
+        before = unread;
+    }
+}
+
+fn read_software(broker: &Broker) -> Vec<i16> {
+    let request =
+        ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1".into() };
+    broker.ask(&request, 3).api_keys.iter().map(|range| range.api_key).collect()
+}
