@@ -347,7 +347,7 @@ fn batches_that_take_long_to_open_take_turns_at_the_memory_for_it() {
     let batch = records(Codec::Zstd, &[(NOW, None, &value)]);
     for partition in 0..3 {
         let part = ProducePartition { partition: id(partition), records: batch.clone() };
-        let produce = Command::Produce(Produce { acks: Acks::All, partitions: vec![part] });
+        let produce = Command::Produce(Produce { acks: Acks::All, deadline: None, partitions: vec![part] });
         let call = CallId { origin: CoreId(0), number: 1_000_000 + partition as u64 };
         broker.shards[0].receive(broker.now, CoreId(0), Message::Command(call, produce));
     }
