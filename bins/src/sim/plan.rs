@@ -162,10 +162,10 @@ impl Plan {
         }
     }
 
-    /// Some worlds write segments through the page cache, and send from there.
+    /// Some worlds write segments through the page cache, and send from there. Those with groups live as they did before.
     pub fn buffers(&mut self, seed: u64, canary: Option<Canary>) {
         let there = Rng::with_seed(seed ^ SEGMENT_IO_SALT).u8(0..3) == 0;
-        if canary.map_or(there, Canary::is_of_buffered_segments) {
+        if self.members == 0 && canary.map_or(there, Canary::is_of_buffered_segments) {
             self.segment_io = SegmentIo::Buffered;
             self.consumers = self.consumers.max(1);
         }

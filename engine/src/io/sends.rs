@@ -4,7 +4,9 @@
 //! Not linked: each of the two may come short (a pipe counts pages, a socket takes what it has room for), and a chain says no more than
 //! that it broke. The kernel performs a splice on a thread of its own, so it may wait for the disk. It must never wait for a peer:
 //! sockets are set to refuse instead (glommio only ever sends and receives with MSG_DONTWAIT, so nothing changes for it), and a
-//! poll waits for room. Whoever waits for a peer may lose its pipe to somebody who does not; it fills another from the file again.
+//! poll waits for room. What is under way are the page cache's pages, not copies: a range must stay as it is until the peer has it. The
+//! broker never cuts a file below what it answered; who does it behind its back changes bytes that are on their way to zeros.
+//! Whoever waits for a peer may lose its pipe to somebody who does not; it fills another from the file again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
