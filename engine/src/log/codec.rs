@@ -74,9 +74,12 @@ impl Log {
                 bytes_since_entry: take_u32(bytes)?,
                 unsettled: take_u8(bytes)? != 0,
             };
-            // Every entry came with a batch, and counts that are out of reach are damage: they would overflow when more are added.
+            // Every entry came with a batch, the one that closes the segment too. Counts beyond are damage: they would overflow in the end,
+            // and a start must not write what the next one refuses.
             let batches_max = segment.size.0 / HEADER_BYTES as u32;
-            if segment.index_entries > batches_max || segment.time_entries > batches_max {
+            let closing = u32::from(segment.max_timestamp > segment.time_entry_last);
+            let time_entries_max = batches_max.checked_sub(closing)?;
+            if segment.index_entries > batches_max || segment.time_entries > time_entries_max {
                 return None;
             }
             sealed.push(segment);
@@ -138,11 +141,20 @@ mod tests {
 
     #[test]
     fn more_index_entries_than_batches_are_damage() {
-        for (index, time) in [(4, 0), (0, 4), (u32::MAX, 0), (0, u32::MAX)] {
+        let damages: [fn(&mut Segment); 5] = [
+            |segment| segment.index_entries = 3,
+            |segment| segment.index_entries = u32::MAX,
+            |segment| segment.time_entries = 3,
+            |segment| segment.time_entries = u32::MAX,
+            // A closing entry is due, and there is no room for a batch that it could come from.
+            |segment| {
+                (segment.size, segment.time_entries, segment.time_entry_last) =
+                    (FilePosition(4), 0, Timestamp::NONE)
+            },
+        ];
+        for damage in damages {
             let mut log = log();
-            let entries =
-                if index > 0 { &mut log.active.index_entries } else { &mut log.active.time_entries };
-            *entries = index + time;
+            damage(&mut log.active);
             let mut bytes = Vec::new();
             log.encode(&mut bytes);
             assert_eq!(Log::decode(&mut &bytes[..]), None);
