@@ -14,6 +14,8 @@ const DESCRIPTORS_MIN: u64 = 1 << 20;
 /// A socket's largest buffer: a millisecond of 100 Gb/s is 12.5 MB.
 const SOCKET_BYTES_MIN: u64 = 16 << 20;
 const READ_AHEAD_KIB_MAX: u64 = 128;
+/// Since the boot: fewer are no work.
+const INTERRUPTS_MIN: u64 = 1000;
 
 /// What a person calls it, why it matters, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,12 +149,19 @@ impl Tuned<'_> {
         let places = ["msi_irqs", "../msi_irqs", "device/msi_irqs"];
         let irqs = places.map(|place| self.list(&device.join(place), ""));
         let irqs = irqs.into_iter().find(|irqs| !irqs.is_empty()).unwrap_or_default();
+        // A device asks for some that it hardly uses.
+        let is_silent = |irq: &String| {
+            let counts = self.read(&Path::new("sys/kernel/irq").join(irq).join("per_cpu_count"));
+            let sum = |counts: &String| counts.split(',').filter_map(|count| count.parse::<u64>().ok()).sum();
+            counts.as_ref().map(sum).is_some_and(|sum: u64| sum < INTERRUPTS_MIN)
+        };
         let taker = |irq: &String| {
             let place = |file| self.read(&Path::new("proc/irq").join(irq).join(file));
             let cpu = place("effective_affinity_list").or_else(|| place("smp_affinity_list"))?;
             Some((irq.clone(), cpu.parse::<usize>().ok()?))
         };
-        let taken: Vec<(String, usize)> = irqs.iter().filter_map(taker).collect();
+        let taken: Vec<(String, usize)> =
+            irqs.iter().filter(|irq| !is_silent(irq)).filter_map(taker).collect();
         let mut loads = BTreeMap::<usize, usize>::new();
         taken.iter().for_each(|(_, cpu)| *loads.entry(*cpu).or_default() += 1);
         let share = taken.len().div_ceil(self.cpus.len().max(1));

@@ -135,6 +135,13 @@ fn interrupts_are_dealt_anew_only_where_one_core_has_more_than_its_share() {
     for (takers, cpus) in [(&[1, 0, 1, 0][..], &[0, 1][..]), (&[0, 0], &[0]), (&[5, 6, 7], &[0, 1, 2])] {
         assert_eq!(nic(0, "", "", takers).left(cpus), [], "{takers:?}");
     }
+    // One that hardly ever came is nobody's work.
+    let host = nic(0, "", "", &[1, 1]);
+    assert_eq!(host.left(&[0, 1]), pairs(&[("proc/irq/30/smp_affinity_list", "0")]));
+    let counts = host.0.path().join("sys/kernel/irq/30/per_cpu_count");
+    fs::create_dir_all(counts.parent().expect("a parent")).expect("directory");
+    fs::write(counts, "0,999\n").expect("written");
+    assert_eq!(host.left(&[0, 1]), []);
 }
 
 #[test]
