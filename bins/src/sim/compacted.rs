@@ -185,9 +185,11 @@ impl Compacted {
             log.segments().map(|one| (one.base, (one.size.0, one.unsettled))).collect();
         let mut ranges: Vec<Range<Offset>> = Vec::new();
         for (&base, sealed) in &self.segments {
+            let continues = ranges.last().is_some_and(|last| last.end == base);
             let stays = match new.get(&base) {
                 Some((size, unsettled)) => *size == sealed.size && (sealed.unsettled || !unsettled),
-                None => sealed.end <= log.start(),
+                // Behind one that is replaced it went with it, though the log begins behind it by now.
+                None => sealed.end <= log.start() && !continues,
             };
             match ranges.last_mut().filter(|last| last.end == base) {
                 _ if stays => {}

@@ -69,7 +69,8 @@ pub fn checkpointed(
 /// model has learned the changes.
 pub fn compacted(model: &Model, id: TopicPartition, log: &Log) -> Verdict {
     let Some((partition, compacted)) = parts(model, id) else { return Ok(()) };
-    let range = log.start()..log.cleaned();
+    // What lies below the log start is not looked at, and it may have moved since the checkpoint was made.
+    let range = log.start().max(partition.starts.durable)..log.cleaned();
     let mut newest = BTreeMap::new();
     for (offset, keyed) in keyed_records(&partition.batches, &model.sent, range.clone()) {
         newest.insert(keyed.key, offset);
