@@ -207,7 +207,7 @@ fn search() -> Work {
             let block = &index[position as usize..][..bytes as usize];
             match search.feed(block, |entry| offset(entry) <= Offset(123_455)) {
                 Found::More => {}
-                Found::Last(entry) => {
+                Found::Last(_, entry) => {
                     assert_eq!(entry.map(offset), Some(Offset(123_450)));
                     return;
                 }
