@@ -49,6 +49,8 @@ const LOGGERS: &[&str] = &[
     "net.conn",
     "net.conn.complaints",
     "net.conn.connection",
+    "net.node",
+    "net.node.steps",
     "net.server",
 ];
 
