@@ -165,7 +165,7 @@ broker_keys! {
         "Share of uncompacted bytes from which on a log is compacted, where the topic does not say.";
     Works "log.cleaner.min.compaction.lag.ms" Long Some("0"), AtLeast(0), ClusterWide,
         "Before this time a record is not compacted, where the topic does not say.";
-    Planned "log.cleaner.threads" Int Some("1"), AtLeast(1), ClusterWide,
+    Planned "log.cleaner.threads" Int Some("1"), AtLeast(0), ClusterWide,
         "Cores that compact at once.";
     Works "log.cleanup.policy" List Some("delete"), ListOf(&["compact", "delete"]), ClusterWide,
         "What happens to old records, where the topic does not say.";

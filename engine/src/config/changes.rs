@@ -15,7 +15,14 @@ pub fn check_broker_change(overrides: &Overrides, layers: &Layers<'_>) -> Result
     let refuse = |key: &str, message: String| Err(ConfigError { key: key.to_owned(), message });
     let (buffer, threads) = ("log.cleaner.dedupe.buffer.size", "log.cleaner.threads");
     if overrides.contains_key(buffer) || overrides.contains_key(threads) {
-        let each = read.required::<i64>(buffer)? / read.required::<i64>(threads)?;
+        let count = read.required::<i64>(threads)?;
+        if count == 0 {
+            return refuse(
+                threads,
+                format!("Invalid value 0 for configuration {threads}: nobody would compact"),
+            );
+        }
+        let each = read.required::<i64>(buffer)? / count;
         if each <= DEDUPE_BYTES_PER_THREAD {
             let message = format!("requirement failed: {buffer} must be at least 1MB per cleaner thread.");
             return refuse(buffer, message);

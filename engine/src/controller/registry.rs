@@ -172,7 +172,7 @@ mod tests {
     fn what_would_stop_a_part_of_the_broker_is_refused() {
         let cluster = || ConfigResource::Broker(String::new());
         let unchangeable = [
-            ("log.cleaner.threads", "0", "Value must be at least 1"),
+            ("log.cleaner.threads", "0", "nobody would compact"),
             ("log.cleaner.threads", "128", "must be at least 1MB per cleaner thread"),
             ("log.cleaner.dedupe.buffer.size", "1048576", "must be at least 1MB per cleaner thread"),
             ("log.retention.ms", "0", "must be unlimited (-1) or, greater than or equal to 1"),
