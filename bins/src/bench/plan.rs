@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine::error::ErrorCode;
 use net::client::{AutoCreation, Client, ClientError, Connection, NewTopic, Options, Topic};
 
 use super::Load;
@@ -80,12 +81,18 @@ impl Plan {
 fn reach(client: &mut Client, load: &Load, name: &str) -> Result<Topic, Failure> {
     match client.topic(name, AutoCreation::Forbidden) {
         Err(ClientError::NoTopic(_)) => {
-            client.create_topic(&NewTopic {
+            let created = client.create_topic(&NewTopic {
                 name: name.to_owned(),
                 partitions: load.partitions,
                 replication_factor: load.replication_factor,
                 configs: load.topic_options.clone(),
-            })?;
+            });
+            // A broker may not know yet what its controller has made a moment ago.
+            if let Err(error) = created
+                && error.code() != Some(ErrorCode::TopicAlreadyExists)
+            {
+                return Err(error.into());
+            }
             // Every leader is in place before load begins.
             Ok(client.retrying(|client| {
                 client.forget(name);
