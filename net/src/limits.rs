@@ -69,6 +69,12 @@ pub const SMALL_BYTES_MIN: usize = 1 << 20;
 /// A frame beyond `SCRATCH_BYTES` waits for its memory once so much of it has come, which one read brings from a peer that sends.
 pub const BEGUN_BYTES_MIN: usize = SCRATCH_BYTES / 2;
 
+/// What one read brings of what is not known yet, where many large frames have begun and not got on.
+pub const SHORT_READ_BYTES: usize = 4 << 10;
+
+/// A peer who stops after the beginning of a large frame is ended after so long where others wait to begin one.
+pub const BEGUN_STALL_MS: u64 = 2_000;
+
 /// It gives its memory up to others who wait where its peer has sent less than `FRESH_BYTES_MIN` since, unless more than this had come.
 pub const BEGUN_BYTES_MAX: usize = 2 * SCRATCH_BYTES;
 pub const FRESH_BYTES_MIN: usize = 4 << 10;
@@ -116,7 +122,7 @@ pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 
 // The smallest extent's largest payload is a large frame.
 const _: () = assert!(LARGE_BYTES_MIN > engine::limits::EXTENT_BYTES_MIN as usize);
-// Beginnings are small: the first who waits never stands in his own way.
+// A part for beginnings holds several of them.
 const _: () = assert!(BEGUN_BYTES_MAX + SCRATCH_BYTES <= SMALL_BYTES_MIN && BEGUN_BYTES_MIN < SCRATCH_BYTES);
 const _: () = assert!(SMALL_BYTES_MIN > 4 * SCRATCH_BYTES && LEASE_BYTES_MIN <= SCRATCH_BYTES);
 const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);

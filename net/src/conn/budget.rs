@@ -2,7 +2,8 @@
 //!
 //! What is large is taken before it is filled, in the order asked, and waits where it does not fit. What is small is taken as it
 //! comes: it may use everything while nothing large waits, and always has a part of its own, so that a crowd of large ones never
-//! stops those who ask for little.
+//! stops those who ask for little. What has come of something large before it waits is counted by itself, up to half of that part more:
+//! a crowd that only begins stops neither.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,6 +21,7 @@ pub type Meter = Rc<Cell<usize>>;
 pub struct Budget {
     large: Cell<usize>,
     small: Cell<usize>,
+    begun: Cell<usize>,
     /// What is large, all together.
     limit: usize,
     /// Beyond it, for what is small.
@@ -45,6 +47,7 @@ struct Asked {
 enum Size {
     Small,
     Large,
+    Begun,
 }
 
 /// Bytes taken from the budget, given back when dropped.
@@ -67,6 +70,7 @@ impl Budget {
         Rc::new(Budget {
             large: Cell::default(),
             small: Cell::default(),
+            begun: Cell::default(),
             limit,
             spare,
             queue: RefCell::default(),
@@ -75,7 +79,7 @@ impl Budget {
     }
 
     pub fn used(&self) -> usize {
-        self.large.get() + self.small.get()
+        self.large.get() + self.small.get() + self.begun.get()
     }
 
     /// All that may be used.
@@ -102,14 +106,27 @@ impl Budget {
         false
     }
 
-    /// May somebody wait for something large? Those who do hold its beginning, which must leave the large ones their room: together no
-    /// more than small ones have of their own. If not, `waker` is called when there is a chance.
-    pub fn admits_waiting(&self, waker: &Waker) -> bool {
-        if !self.has_queue() || self.small.get() <= self.spare {
+    /// May more come of something large that has begun? If not, `waker` is called when it may.
+    pub fn admits_begun(&self, waker: &Waker) -> bool {
+        if self.has_begun_room() {
             return true;
         }
         self.knock(waker);
         false
+    }
+
+    pub fn has_begun_room(&self) -> bool {
+        self.begun.get() < self.spare / 2
+    }
+
+    /// Of what is large, what has come before it waits.
+    pub fn begun(&self) -> usize {
+        self.begun.get()
+    }
+
+    /// Does somebody wait for those that have begun to get on?
+    pub fn is_begun_wanted(&self) -> bool {
+        !self.has_begun_room() && !self.gate.borrow().is_empty()
     }
 
     /// Does somebody wait for something large?
@@ -139,6 +156,20 @@ impl Budget {
     pub fn take(self: &Rc<Budget>, bytes: usize) -> Permit {
         self.small.set(self.small.get() + bytes);
         Permit { budget: self.clone(), size: Size::Small, bytes, meter: None }
+    }
+
+    /// Takes what has come of something large, over the limit if need be: to be asked before with `admits_begun`.
+    pub fn take_begun(self: &Rc<Budget>, bytes: usize) -> Permit {
+        self.begun.set(self.begun.get() + bytes);
+        Permit { budget: self.clone(), size: Size::Begun, bytes, meter: None }
+    }
+
+    fn of(&self, size: Size) -> &Cell<usize> {
+        match size {
+            Size::Small => &self.small,
+            Size::Large => &self.large,
+            Size::Begun => &self.begun,
+        }
     }
 
     /// Takes something large, if it fits and nobody waits.
@@ -191,7 +222,7 @@ impl Budget {
         if let Some(waker) = first {
             waker.wake();
         }
-        if !self.gate.borrow().is_empty() && self.has_spare() {
+        if !self.gate.borrow().is_empty() && (self.has_spare() || self.has_begun_room()) {
             self.gate.take().into_iter().for_each(Waker::wake);
         }
     }
@@ -217,7 +248,7 @@ impl Permit {
             _ if more == 0 => self.resize(bytes),
             Size::Large if self.budget.room() >= more => self.resize(bytes),
             Size::Large => return false,
-            Size::Small => match self.budget.try_take(bytes) {
+            Size::Small | Size::Begun => match self.budget.try_take(bytes) {
                 Some(mut large) => std::mem::swap(self, &mut large),
                 None => return false,
             },
@@ -227,7 +258,7 @@ impl Permit {
 
     /// Makes it `bytes`, over the limit if need be.
     pub fn resize(&mut self, bytes: usize) {
-        let used = if self.size == Size::Large { &self.budget.large } else { &self.budget.small };
+        let used = self.budget.of(self.size);
         used.set(used.get() - self.bytes + bytes);
         if let Some(meter) = &self.meter {
             meter.set(meter.get() - self.bytes + bytes);
@@ -352,17 +383,17 @@ mod tests {
     }
 
     #[test]
-    fn what_those_hold_who_wait_for_something_large_never_stands_in_their_own_way() {
+    fn what_has_begun_has_a_part_of_its_own_and_takes_nothing_from_others() {
         let budget = Budget::new(100, 10);
-        let _held = budget.try_take(1).unwrap();
-        let _beginnings = budget.take(10);
-        assert!(budget.admits_waiting(Waker::noop()));
-        let mut first = budget.wait(100);
-        assert!(poll(&mut first).is_none() && budget.admits_waiting(Waker::noop()));
-        let _more = budget.take(1);
-        assert!(!budget.admits_waiting(Waker::noop()), "the first would never fit");
-        drop(first);
-        assert!(budget.admits_waiting(Waker::noop()));
+        let begun: Vec<Permit> = (0..5).map(|_| budget.take_begun(1)).collect();
+        assert!(!budget.is_begun_wanted(), "nobody knocked");
+        assert!(!budget.admits_begun(Waker::noop()) && budget.is_begun_wanted());
+        assert_eq!((budget.begun(), budget.used()), (5, 5));
+        assert!(budget.admits(Waker::noop()));
+        let mut large = budget.wait(100);
+        assert!(poll(&mut large).is_some() && budget.admits(Waker::noop()));
+        drop(begun);
+        assert!(budget.admits_begun(Waker::noop()) && !budget.is_begun_wanted());
     }
 
     #[test]

@@ -105,7 +105,11 @@ impl FrameReader {
 
     /// Does a frame wait for memory that others have?
     pub fn is_waiting(&self) -> bool {
-        matches!(self.part, Some(Part::Waiting(..)))
+        match &self.part {
+            Some(Part::Waiting(..)) => true,
+            Some(Part::Beginning(begun)) => begun.held_back,
+            Some(Part::Filling(_)) | None => false,
+        }
     }
 
     /// Is what comes next read into memory that is taken already, or waited for?
@@ -143,13 +147,15 @@ impl FrameReader {
             None => {
                 let mut scratch = shared.scratch.borrow_mut();
                 scratch[..self.head_bytes].copy_from_slice(&self.head[..self.head_bytes]);
-                let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[self.head_bytes..]))?;
+                // Where many have begun something large, not much may come of what one more begins.
+                let full = shared.requests.has_begun_room();
+                let end = if full { scratch.len() } else { limits::SHORT_READ_BYTES };
+                let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[self.head_bytes..end]))?;
                 let available = self.head_bytes + read;
                 return Poll::Ready(self.cut(&scratch[..available], shared, frames).map(|()| read));
             }
             Some(Part::Beginning(begun)) if !begun.is_enough() => {
-                let mut scratch = shared.scratch.borrow_mut();
-                return begun.poll_read(cx, socket, &mut scratch).map_err(FrameError::from);
+                return begun.poll_read(cx, socket, shared).map_err(FrameError::from);
             }
             Some(Part::Beginning(_) | Part::Waiting(..)) => return Poll::Pending,
             Some(Part::Filling(filling)) => filling,
@@ -231,8 +237,9 @@ impl FrameReader {
         self.part = Some(if want <= limits::SCRATCH_BYTES {
             Part::Filling(Filling::new(want, begun, small(want), shared))
         } else {
-            let permit = small(begun.len());
-            Part::Beginning(Begun { bytes: begun.to_vec(), want, enough: limits::BEGUN_BYTES_MIN, permit })
+            let permit = shared.requests.take_begun(begun.len()).metered(&self.meter);
+            let (bytes, enough) = (begun.to_vec(), limits::BEGUN_BYTES_MIN);
+            Part::Beginning(Begun { bytes, want, enough, held_back: false, permit })
         });
         Ok(())
     }
@@ -395,6 +402,26 @@ mod tests {
         let frames = fill(&mut stopped, &bytes[65_000..], &shared).unwrap();
         assert_eq!(frames[0].body, body);
         drop((frames, silent));
+        assert_eq!(shared.requests.used(), 0);
+    }
+
+    #[test]
+    fn a_crowd_that_stops_after_a_beginning_leaves_small_requests_their_memory() {
+        let shared = Shared::new(&Memory::of(64 << 20));
+        let mut crowd: [FrameReader; 200] = readers();
+        for reader in &mut crowd {
+            fill(reader, &beginning(4 << 20, 60_000), &shared).unwrap();
+            fill(reader, &[], &shared).unwrap();
+        }
+        assert!(shared.requests.has_spare(), "a small request is read");
+        assert!(shared.requests.begun() < 2 * limits::SMALL_BYTES_MIN, "{}", shared.requests.begun());
+        let last = crowd.last_mut().unwrap();
+        assert!(last.is_waiting(), "it could not show that it goes on");
+        let [mut good] = readers();
+        assert_eq!(fill(&mut good, &stream(&[vec![1; 10_000]]), &shared).unwrap().len(), 1);
+        crowd.iter_mut().for_each(FrameReader::abandon);
+        let bytes = stream(&[vec![1; 900_000]]);
+        assert_eq!(fill(&mut good, &bytes, &shared).unwrap().len(), 1);
         assert_eq!(shared.requests.used(), 0);
     }
 

@@ -7,7 +7,7 @@ use super::Budget;
 use crate::limits;
 
 /// Thirty-seconds of a core's memory: requests 3 and 1 for small ones, buffers kept for them 1, what they are decoded to 1, answers 3
-/// and 1 for small ones. The shard has 21, fetch sessions 1.
+/// and 1 for small ones. The shard has 21, fetch sessions 1. What has come of large requests before they wait is half a part more.
 const PARTS: usize = 32;
 
 #[derive(Clone)]

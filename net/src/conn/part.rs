@@ -27,7 +27,7 @@ impl Part {
     /// A beginning that is enough waits for its memory, and who waits takes it when his turn has come.
     pub fn poll_place(self, cx: &mut Context<'_>, shared: &Shared, meter: &Meter) -> Part {
         let (begun, mut waiting) = match self {
-            Part::Beginning(begun) if begun.is_enough() && shared.requests.admits_waiting(cx.waker()) => {
+            Part::Beginning(begun) if begun.is_enough() => {
                 let waiting = shared.requests.wait(begun.want);
                 (begun, waiting)
             }
@@ -48,9 +48,9 @@ impl Part {
         let Part::Filling(Filling { buffer, filled, want, permit, .. }) = self else { return self };
         let bytes = buffer[..filled].to_vec();
         shared.buffers.give(buffer.freeze());
-        let begun = shared.requests.take(filled).metered(meter);
+        let begun = shared.requests.take_begun(filled).metered(meter);
         drop(permit);
-        Part::Beginning(Begun { bytes, want, enough: filled + 1, permit: begun })
+        Part::Beginning(Begun { bytes, want, enough: filled + 1, held_back: false, permit: begun })
     }
 }
 
@@ -60,6 +60,8 @@ pub struct Begun {
     pub want: usize,
     /// With so many bytes it may wait for memory.
     pub enough: usize,
+    /// More is not read: others have begun as well, and hold what there is for that.
+    pub held_back: bool,
     pub permit: Permit,
 }
 
@@ -68,13 +70,18 @@ impl Begun {
         self.bytes.len() >= self.enough
     }
 
-    /// Reads some of what is missing; one byte at least is left for the frame's own buffer.
+    /// Reads some of what is missing, if there is memory for it; one byte at least is left for the frame's own buffer.
     pub fn poll_read<R: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut R,
-        scratch: &mut [u8],
+        shared: &Shared,
     ) -> Poll<io::Result<usize>> {
+        self.held_back = !shared.requests.admits_begun(cx.waker());
+        if self.held_back {
+            return Poll::Pending;
+        }
+        let mut scratch = shared.scratch.borrow_mut();
         let room = scratch.len().min(self.want - self.bytes.len() - 1);
         let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[..room]))?;
         self.bytes.reserve_exact(read);

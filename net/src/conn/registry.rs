@@ -59,8 +59,14 @@ impl Entry {
         }
     }
 
-    fn stands_still(&self, now_ns: u64) -> bool {
-        now_ns.saturating_sub(self.progress_ns.get()) / 1_000_000 >= limits::HOLDER_STALL_MS
+    fn stands_still(&self, now_ns: u64, for_ms: u64) -> bool {
+        now_ns.saturating_sub(self.progress_ns.get()) / 1_000_000 >= for_ms
+    }
+
+    /// What it holds of the beginning of a large request whose peer has stopped, if it is no more than that.
+    fn begun(&self) -> usize {
+        let held = self.requests.get();
+        if self.inside_frame.get() && !self.waits.get() && held <= limits::BEGUN_BYTES_MAX { held } else { 0 }
     }
 
     fn want(&self, wish: Wish) {
@@ -152,25 +158,34 @@ impl Registry {
     pub fn relieve(&self, now_ns: u64, answers: &Budget, requests: &Budget) {
         let unread = "does not read its answers, and their memory is wanted";
         let unfinished = "its requests do not get on, and their memory is wanted";
-        self.free(now_ns, answers, |entry| entry.answers.get(), unread);
+        let relieved = |budget: &Budget| budget.is_wanted().then(|| (budget.used(), budget.relieved_bytes()));
+        let stall = limits::HOLDER_STALL_MS;
+        self.free(now_ns, stall, relieved(answers), |entry| entry.answers.get(), unread);
         if requests.has_queue() {
             let entries = self.entries.borrow();
             entries.iter().filter(|(_, entry)| entry.inside_frame.get()).for_each(|(_, entry)| entry.wake());
         }
-        self.free(now_ns, requests, |entry| entry.requests.get(), unfinished);
+        self.free(now_ns, stall, relieved(requests), |entry| entry.requests.get(), unfinished);
+        let begun = requests.is_begun_wanted().then(|| (requests.begun(), 0));
+        self.free(now_ns, limits::BEGUN_STALL_MS, begun, Entry::begun, unfinished);
     }
 
-    fn free(&self, now_ns: u64, budget: &Budget, held: impl Fn(&Entry) -> usize, reason: &'static str) {
-        if !budget.is_wanted() {
-            return;
-        }
+    /// `used`: what is used, and what may stay; none: nobody wants it.
+    fn free(
+        &self,
+        now_ns: u64,
+        stall_ms: u64,
+        used: Option<(usize, usize)>,
+        held: impl Fn(&Entry) -> usize,
+        reason: &'static str,
+    ) {
+        let Some((mut used, relieved)) = used else { return };
         let entries = self.entries.borrow();
-        let stalled = |entry: &&Rc<Entry>| held(entry) > 0 && entry.stands_still(now_ns);
+        let stalled = |entry: &&Rc<Entry>| held(entry) > 0 && entry.stands_still(now_ns, stall_ms);
         let mut holders: Vec<_> = entries.iter().map(|(_, entry)| entry).filter(stalled).collect();
         holders.sort_by_key(|entry| std::cmp::Reverse(held(entry)));
-        let mut used = budget.used();
         for holder in holders {
-            if used <= budget.relieved_bytes() {
+            if used <= relieved {
                 return;
             }
             used = used.saturating_sub(held(holder));
