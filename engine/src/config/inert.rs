@@ -1,114 +1,60 @@
 //! The options of Kafka 3.9 and 4.3 that have no effect here. They are known so that a `server.properties` written for
 //! Kafka starts: each is accepted with a warning that says why it does nothing.
 
+use crate::config::key::Check::{self, Any, AtLeast};
 use crate::config::key::Type::{Boolean, Class, Double, Int, List, Long, Password, Short, String as Text};
-use crate::config::key::{Check, Effect, Key, Update};
+use crate::config::key::Update::{self, ClusterWide, PerBroker};
+use crate::config::key::{Effect, Key};
 
-/// What Kafka lets be changed while it runs, without effect here as everything in this file. Of the options of connections'
-/// security those of Kerberos alone, which have none in Kafka either where no listener speaks it; the others are not among
-/// them until connections have it.
-const DYNAMIC: &[&str] = &[
-    "background.threads",
-    "config.providers",
-    "follower.fetch.last.tiered.offset.enable",
-    "group.coordinator.cached.buffer.max.bytes",
-    "group.share.assignment.interval.ms",
-    "group.streams.assignment.interval.ms",
-    "log.cleaner.io.buffer.load.factor",
-    "log.cleaner.io.buffer.size",
-    "log.local.retention.bytes",
-    "log.local.retention.ms",
-    "metric.reporters",
-    "num.io.threads",
-    "num.network.threads",
-    "num.recovery.threads.per.data.dir",
-    "principal.builder.class",
-    "remote.fetch.max.wait.ms",
-    "remote.list.offsets.request.timeout.ms",
-    "remote.log.index.file.cache.total.size.bytes",
-    "remote.log.manager.copier.thread.pool.size",
-    "remote.log.manager.copy.max.bytes.per.second",
-    "remote.log.manager.expiration.thread.pool.size",
-    "remote.log.manager.fetch.max.bytes.per.second",
-    "remote.log.manager.follower.thread.pool.size",
-    "remote.log.reader.threads",
-    "share.coordinator.cached.buffer.max.bytes",
+/// What Kafka lets be changed while it runs, and where its numbers begin; without effect here as everything in this file. Of the
+/// options of connections' security those of Kerberos alone, which have none in Kafka either where no listener speaks it; the others
+/// are not among them until connections have it.
+const DYNAMIC: &[(&str, Update, Check)] = &[
+    ("background.threads", ClusterWide, AtLeast(1)),
+    ("config.providers", ClusterWide, Any),
+    ("cordoned.log.dirs", PerBroker, Any),
+    ("follower.fetch.last.tiered.offset.enable", ClusterWide, Any),
+    ("group.coordinator.cached.buffer.max.bytes", ClusterWide, AtLeast(512 << 10)),
+    ("group.share.assignment.interval.ms", ClusterWide, AtLeast(0)),
+    ("group.streams.assignment.interval.ms", ClusterWide, AtLeast(0)),
+    ("log.cleaner.io.buffer.load.factor", ClusterWide, Any),
+    ("log.cleaner.io.buffer.size", ClusterWide, AtLeast(0)),
+    ("log.local.retention.bytes", ClusterWide, AtLeast(-2)),
+    ("log.local.retention.ms", ClusterWide, AtLeast(-2)),
+    ("metric.reporters", ClusterWide, Any),
+    ("num.io.threads", ClusterWide, AtLeast(1)),
+    ("num.network.threads", ClusterWide, AtLeast(1)),
+    ("num.recovery.threads.per.data.dir", ClusterWide, AtLeast(1)),
+    ("principal.builder.class", ClusterWide, Any),
+    ("remote.fetch.max.wait.ms", ClusterWide, AtLeast(1)),
+    ("remote.list.offsets.request.timeout.ms", ClusterWide, AtLeast(1)),
+    ("remote.log.index.file.cache.total.size.bytes", ClusterWide, AtLeast(1)),
+    ("remote.log.manager.copier.thread.pool.size", ClusterWide, AtLeast(1)),
+    ("remote.log.manager.copy.max.bytes.per.second", ClusterWide, AtLeast(1)),
+    ("remote.log.manager.expiration.thread.pool.size", ClusterWide, AtLeast(1)),
+    ("remote.log.manager.fetch.max.bytes.per.second", ClusterWide, AtLeast(1)),
+    ("remote.log.manager.follower.thread.pool.size", ClusterWide, AtLeast(1)),
+    ("remote.log.reader.threads", ClusterWide, AtLeast(1)),
+    ("sasl.kerberos.kinit.cmd", PerBroker, Any),
+    ("sasl.kerberos.min.time.before.relogin", PerBroker, Any),
+    ("sasl.kerberos.principal.to.local.rules", PerBroker, Any),
+    ("sasl.kerberos.service.name", PerBroker, Any),
+    ("sasl.kerberos.ticket.renew.jitter", PerBroker, Any),
+    ("sasl.kerberos.ticket.renew.window.factor", PerBroker, Any),
+    ("share.coordinator.cached.buffer.max.bytes", ClusterWide, AtLeast(512 << 10)),
 ];
 
-const DYNAMIC_PER_BROKER: &[&str] = &[
-    "cordoned.log.dirs",
-    "sasl.kerberos.kinit.cmd",
-    "sasl.kerberos.min.time.before.relogin",
-    "sasl.kerberos.principal.to.local.rules",
-    "sasl.kerberos.service.name",
-    "sasl.kerberos.ticket.renew.jitter",
-    "sasl.kerberos.ticket.renew.window.factor",
-];
-
-/// Where Kafka's numbers begin, of what can be changed while it runs.
-const AT_LEAST: &[(&[&str], i64)] = &[
-    (&["log.local.retention.bytes", "log.local.retention.ms"], -2),
-    (
-        &[
-            "group.share.assignment.interval.ms",
-            "group.streams.assignment.interval.ms",
-            "log.cleaner.io.buffer.size",
-        ],
-        0,
-    ),
-    (
-        &[
-            "background.threads",
-            "num.io.threads",
-            "num.network.threads",
-            "num.recovery.threads.per.data.dir",
-            "remote.fetch.max.wait.ms",
-            "remote.list.offsets.request.timeout.ms",
-            "remote.log.index.file.cache.total.size.bytes",
-            "remote.log.manager.copier.thread.pool.size",
-            "remote.log.manager.copy.max.bytes.per.second",
-            "remote.log.manager.expiration.thread.pool.size",
-            "remote.log.manager.fetch.max.bytes.per.second",
-            "remote.log.manager.follower.thread.pool.size",
-            "remote.log.reader.threads",
-        ],
-        1,
-    ),
-    (&["group.coordinator.cached.buffer.max.bytes", "share.coordinator.cached.buffer.max.bytes"], 512 << 10),
-];
-
-const fn update_of(name: &str) -> Update {
-    if is_among(DYNAMIC, name) {
-        Update::ClusterWide
-    } else if is_among(DYNAMIC_PER_BROKER, name) {
-        Update::PerBroker
-    } else {
-        Update::ReadOnly
-    }
-}
-
-const fn check_of(name: &str) -> Check {
+/// How an option may be changed, and to what.
+const fn change_of(name: &str) -> (Update, Check) {
     let mut index = 0;
-    while index < AT_LEAST.len() {
-        let (names, least) = AT_LEAST[index];
-        if is_among(names, name) {
-            return Check::AtLeast(least);
+    while index < DYNAMIC.len() {
+        let (dynamic, update, check) = DYNAMIC[index];
+        if is_same(dynamic.as_bytes(), name.as_bytes()) {
+            return (update, check);
         }
         index += 1;
     }
-    Check::Any
-}
-
-/// `contains` for constants.
-const fn is_among(names: &[&str], name: &str) -> bool {
-    let mut index = 0;
-    while index < names.len() {
-        if is_same(names[index].as_bytes(), name.as_bytes()) {
-            return true;
-        }
-        index += 1;
-    }
-    false
+    (Update::ReadOnly, Any)
 }
 
 /// `==` for constants.
@@ -123,7 +69,7 @@ const fn is_same(left: &[u8], right: &[u8]) -> bool {
 macro_rules! inert_keys {
     ($($effect:ident $doc:literal => [$($name:literal $kind:ident $default:expr,)*];)*) => {
         pub(super) const INERT_KEYS: &[Key] = &[$($(Key {
-            name: $name, kind: $kind, default: $default, check: check_of($name), update: update_of($name),
+            name: $name, kind: $kind, default: $default, check: change_of($name).1, update: change_of($name).0,
             effect: Effect::$effect, doc: $doc,
         },)*)*];
     };

@@ -107,11 +107,6 @@ impl ClassicGroup {
         self.phase == Phase::Empty
     }
 
-    /// Only offsets were ever committed to it.
-    pub fn is_simple(&self) -> bool {
-        self.protocol_type.is_none() && self.is_empty() && self.pending.is_empty()
-    }
-
     /// Nobody is in it or expected: without offsets it may go.
     pub fn is_trivial(&self) -> bool {
         self.is_empty() && self.pending.is_empty()
