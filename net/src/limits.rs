@@ -72,8 +72,9 @@ pub const BEGUN_BYTES_MIN: usize = SCRATCH_BYTES / 2;
 /// What one read brings of what is not known yet, where many large frames have begun and not got on.
 pub const SHORT_READ_BYTES: usize = 4 << 10;
 
-/// A peer who stops after the beginning of a large frame is ended after so long where others wait to begin one.
-pub const BEGUN_STALL_MS: u64 = 2_000;
+/// A peer who stops after the beginning of a large frame is ended where others wait to begin one, when for so long less than
+/// `FRESH_BYTES_MIN` have come. A sender far away has had several round trips by then.
+pub const BEGUN_STALL_MS: u64 = 500;
 
 /// It gives its memory up to others who wait where its peer has sent less than `FRESH_BYTES_MIN` since, unless more than this had come.
 pub const BEGUN_BYTES_MAX: usize = 2 * SCRATCH_BYTES;
@@ -87,6 +88,9 @@ pub const FRAME_STALL_MS: u64 = 30_000;
 
 /// How often a core looks for idle and stalled connections.
 pub const SWEEP_MS: u64 = 1_000;
+
+/// How often it looks whether somebody waits for memory that stalled ones hold: a whole part of `SWEEP_MS`.
+pub const RELIEF_MS: u64 = 250;
 
 /// After this time a stopping broker no longer waits for requests in flight.
 pub const DRAIN_MS: u64 = 5_000;
@@ -123,6 +127,7 @@ pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 // The smallest extent's largest payload is a large frame.
 const _: () = assert!(LARGE_BYTES_MIN > engine::limits::EXTENT_BYTES_MIN as usize);
 // A part for beginnings holds several of them.
+const _: () = assert!(SWEEP_MS.is_multiple_of(RELIEF_MS));
 const _: () = assert!(BEGUN_BYTES_MAX + SCRATCH_BYTES <= SMALL_BYTES_MIN && BEGUN_BYTES_MIN < SCRATCH_BYTES);
 const _: () = assert!(SMALL_BYTES_MIN > 4 * SCRATCH_BYTES && LEASE_BYTES_MIN <= SCRATCH_BYTES);
 const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);

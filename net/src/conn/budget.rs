@@ -3,7 +3,7 @@
 //! What is large is taken before it is filled, in the order asked, and waits where it does not fit. What is small is taken as it
 //! comes: it may use everything while nothing large waits, and always has a part of its own, so that a crowd of large ones never
 //! stops those who ask for little. What has come of something large before it waits is counted by itself, up to half of that part more:
-//! a crowd that only begins stops neither.
+//! a crowd that only begins stops neither. Who finds no room to begin stands in a line: those who come later begin after him.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,6 +14,8 @@ use std::{
     rc::Rc,
     task::{Context, Poll, Waker},
 };
+
+use crate::limits;
 
 /// Bytes that somebody holds, over all permits that are his.
 pub type Meter = Rc<Cell<usize>>;
@@ -27,6 +29,8 @@ pub struct Budget {
     /// Beyond it, for what is small.
     spare: usize,
     queue: RefCell<Queue>,
+    /// Who waits to begin something large, or to go on with its beginning.
+    line: RefCell<Queue>,
     /// Who waits to take something small.
     gate: RefCell<Vec<Waker>>,
 }
@@ -35,6 +39,21 @@ pub struct Budget {
 struct Queue {
     asked: VecDeque<Asked>,
     number: u64,
+}
+
+impl Queue {
+    fn join(&mut self, bytes: usize, waker: &Waker) -> u64 {
+        self.number += 1;
+        self.asked.push_back(Asked { number: self.number, bytes, waker: waker.clone() });
+        self.number
+    }
+
+    /// Was somebody of this number there?
+    fn leave(&mut self, number: u64) -> bool {
+        let before = self.asked.len();
+        self.asked.retain(|asked| asked.number != number);
+        self.asked.len() < before
+    }
 }
 
 struct Asked {
@@ -65,6 +84,12 @@ pub struct Waiting {
     bytes: usize,
 }
 
+/// A place in the line of those who begin, left when dropped.
+pub struct Turn {
+    budget: Rc<Budget>,
+    number: u64,
+}
+
 impl Budget {
     pub fn new(limit: usize, spare: usize) -> Rc<Budget> {
         Rc::new(Budget {
@@ -74,6 +99,7 @@ impl Budget {
             limit,
             spare,
             queue: RefCell::default(),
+            line: RefCell::default(),
             gate: RefCell::default(),
         })
     }
@@ -106,17 +132,35 @@ impl Budget {
         false
     }
 
-    /// May more come of something large that has begun? If not, `waker` is called when it may.
-    pub fn admits_begun(&self, waker: &Waker) -> bool {
-        if self.has_begun_room() {
+    /// May more come of something large that has begun? If not, it has a place in the line from now on, and `waker` is called when it
+    /// may. The place is to be left once it was used, or is of no use.
+    pub fn admits_begun(self: &Rc<Budget>, turn: &mut Option<Turn>, waker: &Waker) -> bool {
+        let mut line = self.line.borrow_mut();
+        let place = match turn {
+            Some(turn) => line.asked.iter().position(|asked| asked.number == turn.number),
+            None => None,
+        };
+        if place.unwrap_or(line.asked.len()) < self.begun_places() {
             return true;
         }
-        self.knock(waker);
+        match place {
+            Some(place) => line.asked[place].waker.clone_from(waker),
+            None => {
+                let number = line.join(limits::SCRATCH_BYTES, waker);
+                *turn = Some(Turn { budget: self.clone(), number });
+            }
+        }
         false
     }
 
+    /// May somebody new begin something large before anybody else does?
     pub fn has_begun_room(&self) -> bool {
-        self.begun.get() < self.spare / 2
+        self.line.borrow().asked.len() < self.begun_places()
+    }
+
+    /// How many may read on of what has begun now: each brings as much as one read does.
+    fn begun_places(&self) -> usize {
+        (self.spare / 2).saturating_sub(self.begun.get()).div_ceil(limits::SCRATCH_BYTES)
     }
 
     /// Of what is large, what has come before it waits.
@@ -124,9 +168,10 @@ impl Budget {
         self.begun.get()
     }
 
-    /// Does somebody wait for those that have begun to get on?
-    pub fn is_begun_wanted(&self) -> bool {
-        !self.has_begun_room() && !self.gate.borrow().is_empty()
+    /// How much of what has begun may stay where those in the line shall begin; none: nobody stands in it without room.
+    pub fn begun_relieved_bytes(&self) -> Option<usize> {
+        let line: usize = self.line.borrow().asked.iter().map(|asked| asked.bytes).sum();
+        (line > 0 && self.begun_places() == 0).then(|| (self.spare / 2).saturating_sub(line))
     }
 
     /// Does somebody wait for something large?
@@ -179,10 +224,7 @@ impl Budget {
 
     /// Takes something large when it fits. More than `large_max` never would.
     pub fn wait(self: &Rc<Budget>, bytes: usize) -> Waiting {
-        let mut queue = self.queue.borrow_mut();
-        queue.number += 1;
-        let number = queue.number;
-        queue.asked.push_back(Asked { number, bytes, waker: Waker::noop().clone() });
+        let number = self.queue.borrow_mut().join(bytes, Waker::noop());
         Waiting { budget: self.clone(), number, bytes }
     }
 
@@ -222,9 +264,11 @@ impl Budget {
         if let Some(waker) = first {
             waker.wake();
         }
-        if !self.gate.borrow().is_empty() && (self.has_spare() || self.has_begun_room()) {
+        if !self.gate.borrow().is_empty() && self.has_spare() {
             self.gate.take().into_iter().for_each(Waker::wake);
         }
+        let line = self.line.borrow();
+        line.asked.iter().take(self.begun_places()).for_each(|asked| asked.waker.wake_by_ref());
     }
 }
 
@@ -315,11 +359,16 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut queue = self.budget.queue.borrow_mut();
-        let before = queue.asked.len();
-        queue.asked.retain(|asked| asked.number != self.number);
-        let left = queue.asked.len() < before;
-        drop(queue);
+        let left = self.budget.queue.borrow_mut().leave(self.number);
+        if left {
+            self.budget.changed();
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let left = self.budget.line.borrow_mut().leave(self.number);
         if left {
             self.budget.changed();
         }
@@ -384,16 +433,39 @@ mod tests {
 
     #[test]
     fn what_has_begun_has_a_part_of_its_own_and_takes_nothing_from_others() {
-        let budget = Budget::new(100, 10);
-        let begun: Vec<Permit> = (0..5).map(|_| budget.take_begun(1)).collect();
-        assert!(!budget.is_begun_wanted(), "nobody knocked");
-        assert!(!budget.admits_begun(Waker::noop()) && budget.is_begun_wanted());
-        assert_eq!((budget.begun(), budget.used()), (5, 5));
+        let read = limits::SCRATCH_BYTES;
+        let budget = Budget::new(100 * read, 10 * read);
+        let begun: Vec<Permit> = (0..5).map(|_| budget.take_begun(read)).collect();
+        assert_eq!(budget.begun_relieved_bytes(), None, "nobody stands in the line");
+        let mut turn = None;
+        assert!(!budget.admits_begun(&mut turn, Waker::noop()));
+        assert_eq!(budget.begun_relieved_bytes(), Some(4 * read));
+        assert_eq!((budget.begun(), budget.used()), (5 * read, 5 * read));
         assert!(budget.admits(Waker::noop()));
-        let mut large = budget.wait(100);
+        let mut large = budget.wait(100 * read);
         assert!(poll(&mut large).is_some() && budget.admits(Waker::noop()));
         drop(begun);
-        assert!(budget.admits_begun(Waker::noop()) && !budget.is_begun_wanted());
+        assert!(budget.admits_begun(&mut turn, Waker::noop()));
+        assert_eq!(budget.begun_relieved_bytes(), None);
+    }
+
+    #[test]
+    fn who_found_no_room_to_begin_begins_before_those_who_come_later() {
+        let read = limits::SCRATCH_BYTES;
+        let budget = Budget::new(0, 4 * read);
+        let mut begun: Vec<Permit> = (0..2).map(|_| budget.take_begun(read)).collect();
+        let [mut first, mut second, mut third] = [None, None, None];
+        let admits = |turn: &mut Option<Turn>| budget.admits_begun(turn, Waker::noop());
+        assert!(!admits(&mut first) && !admits(&mut second));
+        begun.pop();
+        assert!(!budget.has_begun_room() && !admits(&mut third), "one may begin, and two are before it");
+        assert!(!admits(&mut second) && admits(&mut first));
+        first = None;
+        assert!(admits(&mut second) && !admits(&mut third), "the first had no use of it");
+        begun.pop();
+        assert!(admits(&mut third) && first.is_none());
+        drop((second, third));
+        assert!(budget.has_begun_room());
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl<S: Serve> Connection<S> {
             let sent = self.poll_send(cx);
             let sent_bytes = before - self.outbox.bytes();
             if sent_bytes > 0 {
-                self.touch(sent_bytes);
+                self.place.entry.touch(self.serve.mono_ns(), sent_bytes);
                 self.stages.sent(&*self.serve, sent_bytes);
             }
             match sent {
@@ -186,7 +186,7 @@ impl<S: Serve> Connection<S> {
                     if !self.frames.is_empty() {
                         self.stages.read(self.serve.clock_ns());
                     }
-                    self.touch(bytes);
+                    self.place.entry.touch(self.serve.mono_ns(), bytes);
                 }
                 Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer),
                 Poll::Ready(Err(error)) => self.close_after_answers(error.to_string()),
@@ -221,13 +221,6 @@ impl<S: Serve> Connection<S> {
                 Err(RangeFailure::File(error)) => return Poll::Ready(Err(unsendable(range, &error))),
             }
         }
-    }
-
-    /// So many bytes moved.
-    fn touch(&self, bytes: usize) {
-        let entry = &self.place.entry;
-        entry.active_ns.set(self.serve.mono_ns());
-        entry.moved.set(entry.moved.get().saturating_add(bytes));
     }
 
     fn close_after_answers(&mut self, reason: String) {

@@ -107,7 +107,7 @@ impl FrameReader {
     pub fn is_waiting(&self) -> bool {
         match &self.part {
             Some(Part::Waiting(..)) => true,
-            Some(Part::Beginning(begun)) => begun.held_back,
+            Some(Part::Beginning(begun)) => begun.turn.is_some(),
             Some(Part::Filling(_)) | None => false,
         }
     }
@@ -148,8 +148,8 @@ impl FrameReader {
                 let mut scratch = shared.scratch.borrow_mut();
                 scratch[..self.head_bytes].copy_from_slice(&self.head[..self.head_bytes]);
                 // Where many have begun something large, not much may come of what one more begins.
-                let full = shared.requests.has_begun_room();
-                let end = if full { scratch.len() } else { limits::SHORT_READ_BYTES };
+                let end =
+                    if shared.requests.has_begun_room() { scratch.len() } else { limits::SHORT_READ_BYTES };
                 let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[self.head_bytes..end]))?;
                 let available = self.head_bytes + read;
                 return Poll::Ready(self.cut(&scratch[..available], shared, frames).map(|()| read));
@@ -239,7 +239,7 @@ impl FrameReader {
         } else {
             let permit = shared.requests.take_begun(begun.len()).metered(&self.meter);
             let (bytes, enough) = (begun.to_vec(), limits::BEGUN_BYTES_MIN);
-            Part::Beginning(Begun { bytes, want, enough, held_back: false, permit })
+            Part::Beginning(Begun { bytes, want, enough, turn: None, permit })
         });
         Ok(())
     }

@@ -11,7 +11,10 @@ use std::{
 use bytes::BytesMut;
 use futures_lite::io::AsyncRead;
 
-use super::{Meter, Permit, Shared, budget::Waiting};
+use super::{
+    Meter, Permit, Shared,
+    budget::{Turn, Waiting},
+};
 use crate::limits;
 
 /// A frame that has begun and is not whole.
@@ -50,7 +53,7 @@ impl Part {
         shared.buffers.give(buffer.freeze());
         let begun = shared.requests.take_begun(filled).metered(meter);
         drop(permit);
-        Part::Beginning(Begun { bytes, want, enough: filled + 1, held_back: false, permit: begun })
+        Part::Beginning(Begun { bytes, want, enough: filled + 1, turn: None, permit: begun })
     }
 }
 
@@ -60,8 +63,8 @@ pub struct Begun {
     pub want: usize,
     /// With so many bytes it may wait for memory.
     pub enough: usize,
-    /// More is not read: others have begun as well, and hold what there is for that.
-    pub held_back: bool,
+    /// More is not read before its turn: others have begun as well, and hold what there is for that.
+    pub turn: Option<Turn>,
     pub permit: Permit,
 }
 
@@ -77,10 +80,11 @@ impl Begun {
         socket: &mut R,
         shared: &Shared,
     ) -> Poll<io::Result<usize>> {
-        self.held_back = !shared.requests.admits_begun(cx.waker());
-        if self.held_back {
+        if !shared.requests.admits_begun(&mut self.turn, cx.waker()) {
             return Poll::Pending;
         }
+        // Used now, or of no use as long as the peer sends nothing: it is the next one's.
+        let _used = self.turn.take();
         let mut scratch = shared.scratch.borrow_mut();
         let room = scratch.len().min(self.want - self.bytes.len() - 1);
         let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[..room]))?;

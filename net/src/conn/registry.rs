@@ -27,7 +27,7 @@ pub enum Wish {
 pub struct Entry {
     pub peer: SocketAddr,
     /// When bytes last moved, or a request was last in flight.
-    pub active_ns: Cell<u64>,
+    active_ns: Cell<u64>,
     /// Set while a frame has begun that is not whole: then a stall counts as one sooner.
     pub inside_frame: Cell<bool>,
     /// Set while a frame of it waits for memory: that it does not get on is not its peer's doing.
@@ -35,8 +35,11 @@ pub struct Entry {
     /// What its requests hold, and what its answers hold until its socket has taken them.
     pub requests: Meter,
     pub answers: Meter,
+    /// Bytes that moved since `fresh_ns`, when it last had moved `FRESH_BYTES_MIN` of them.
+    fresh: Cell<usize>,
+    fresh_ns: Cell<u64>,
     /// Bytes that moved since the last sweep.
-    pub moved: Cell<usize>,
+    moved: Cell<usize>,
     /// Its answers wait for long already: they shall not hold buffers that they are small parts of.
     pub unpin: Cell<bool>,
     /// When it last held nothing, waited for memory, had an answer made, or moved bytes at a rate that is worth its memory.
@@ -59,8 +62,15 @@ impl Entry {
         }
     }
 
-    fn stands_still(&self, now_ns: u64, for_ms: u64) -> bool {
-        now_ns.saturating_sub(self.progress_ns.get()) / 1_000_000 >= for_ms
+    /// So many bytes moved.
+    pub fn touch(&self, now_ns: u64, bytes: usize) {
+        self.active_ns.set(now_ns);
+        self.moved.set(self.moved.get().saturating_add(bytes));
+        self.fresh.set(self.fresh.get().saturating_add(bytes));
+        if self.fresh.get() >= limits::FRESH_BYTES_MIN {
+            self.fresh.set(0);
+            self.fresh_ns.set(now_ns);
+        }
     }
 
     /// What it holds of the beginning of a large request whose peer has stopped, if it is no more than that.
@@ -104,6 +114,8 @@ impl Registry {
             waits: Cell::new(false),
             requests: Meter::default(),
             answers: Meter::default(),
+            fresh: Cell::new(0),
+            fresh_ns: Cell::new(now_ns),
             moved: Cell::new(0),
             unpin: Cell::new(false),
             progress_ns: Cell::new(now_ns),
@@ -154,35 +166,40 @@ impl Registry {
 
     /// Where somebody waits for the memory of answers, or of requests, ends those that hold some and have stood still for a while, the
     /// largest first, until half of it is free and the first who waits is served. Who only pauses keeps his connection while there is
-    /// room. Before that, whoever has begun a request looks whether to give its memory up.
+    /// room. Before that, whoever has begun a request looks whether to give its memory up. Those who stopped after a beginning end sooner
+    /// where others stand in line to begin. To be called every `RELIEF_MS`.
     pub fn relieve(&self, now_ns: u64, answers: &Budget, requests: &Budget) {
         let unread = "does not read its answers, and their memory is wanted";
         let unfinished = "its requests do not get on, and their memory is wanted";
         let relieved = |budget: &Budget| budget.is_wanted().then(|| (budget.used(), budget.relieved_bytes()));
-        let stall = limits::HOLDER_STALL_MS;
-        self.free(now_ns, stall, relieved(answers), |entry| entry.answers.get(), unread);
+        let ms_since = |ns: &Cell<u64>| now_ns.saturating_sub(ns.get()) / 1_000_000;
+        let stalled = |entry: &Entry| ms_since(&entry.progress_ns) >= limits::HOLDER_STALL_MS;
+        self.free(relieved(answers), stalled, |entry| entry.answers.get(), unread);
         if requests.has_queue() {
             let entries = self.entries.borrow();
             entries.iter().filter(|(_, entry)| entry.inside_frame.get()).for_each(|(_, entry)| entry.wake());
         }
-        self.free(now_ns, stall, relieved(requests), |entry| entry.requests.get(), unfinished);
-        let begun = requests.is_begun_wanted().then(|| (requests.begun(), 0));
-        self.free(now_ns, limits::BEGUN_STALL_MS, begun, Entry::begun, unfinished);
+        self.free(relieved(requests), stalled, |entry| entry.requests.get(), unfinished);
+        let begun = requests.begun_relieved_bytes().map(|relieved| (requests.begun(), relieved));
+        let stopped = |entry: &Entry| ms_since(&entry.fresh_ns) >= limits::BEGUN_STALL_MS;
+        self.free(begun, stopped, Entry::begun, unfinished);
     }
 
     /// `used`: what is used, and what may stay; none: nobody wants it.
     fn free(
         &self,
-        now_ns: u64,
-        stall_ms: u64,
         used: Option<(usize, usize)>,
+        stalled: impl Fn(&Entry) -> bool,
         held: impl Fn(&Entry) -> usize,
         reason: &'static str,
     ) {
         let Some((mut used, relieved)) = used else { return };
         let entries = self.entries.borrow();
-        let stalled = |entry: &&Rc<Entry>| held(entry) > 0 && entry.stands_still(now_ns, stall_ms);
-        let mut holders: Vec<_> = entries.iter().map(|(_, entry)| entry).filter(stalled).collect();
+        let mut holders: Vec<_> = entries
+            .iter()
+            .map(|(_, entry)| entry)
+            .filter(|entry| held(entry) > 0 && stalled(entry))
+            .collect();
         holders.sort_by_key(|entry| std::cmp::Reverse(held(entry)));
         for holder in holders {
             if used <= relieved {
@@ -295,6 +312,38 @@ mod tests {
         assert_eq!(waiting.0.entry.wish(), Wish::Serve);
         assert!(matches!(silent.0.entry.wish(), Wish::End(_)), "there is less than the first asks for");
         assert!(matches!(small.0.entry.wish(), Wish::End(_)), "and still less");
+    }
+
+    #[test]
+    fn who_stops_after_a_beginning_makes_room_for_those_who_stand_in_line_and_who_goes_on_stays() {
+        let registry = Rc::new(Registry::default());
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let read = limits::SCRATCH_BYTES;
+        let (answers, requests) = (Budget::new(0, 0), Budget::new(100 * read, 6 * read));
+        let [stopped, trickling, going] = [(); 3].map(|()| {
+            let place = registry.enter(peer, 0);
+            place.entry.inside_frame.set(true);
+            let permit = requests.take_begun(read).metered(&place.entry.requests);
+            (place, permit)
+        });
+        let look = |ms: u64| {
+            trickling.0.entry.touch(ms * 1_000_000, 1);
+            going.0.entry.touch(ms * 1_000_000, limits::FRESH_BYTES_MIN);
+            registry.relieve(ms * 1_000_000, &answers, &requests);
+        };
+        look(10 * limits::BEGUN_STALL_MS);
+        assert_eq!(stopped.0.entry.wish(), Wish::Serve, "nobody stands in line");
+        let mut turn = None;
+        assert!(!requests.admits_begun(&mut turn, Waker::noop()));
+        look(10 * limits::BEGUN_STALL_MS + limits::RELIEF_MS);
+        let ended = [&stopped, &trickling, &going].map(|one| matches!(one.0.entry.wish(), Wish::End(_)));
+        assert_eq!(ended.iter().filter(|ended| **ended).count(), 1, "one stands in line");
+        let mut second = None;
+        assert!(!requests.admits_begun(&mut second, Waker::noop()));
+        look(10 * limits::BEGUN_STALL_MS + 2 * limits::RELIEF_MS);
+        assert!(matches!(stopped.0.entry.wish(), Wish::End(_)), "and now two");
+        assert!(matches!(trickling.0.entry.wish(), Wish::End(_)), "a byte at a time is no progress");
+        assert_eq!(going.0.entry.wish(), Wish::Serve);
     }
 
     #[test]

@@ -130,10 +130,12 @@ impl Server {
 
     /// Ends idle and stalled connections until the future is dropped.
     pub async fn sweep(self: Rc<Self>) {
-        loop {
-            Timer::new(Duration::from_millis(limits::SWEEP_MS)).await;
+        for look in 1u64.. {
+            Timer::new(Duration::from_millis(limits::RELIEF_MS)).await;
             let now_ns = self.api.look_at_clock();
-            self.registry.sweep(now_ns, self.config.idle_ms_max.unwrap_or(u64::MAX));
+            if look.is_multiple_of(limits::SWEEP_MS / limits::RELIEF_MS) {
+                self.registry.sweep(now_ns, self.config.idle_ms_max.unwrap_or(u64::MAX));
+            }
             self.registry.relieve(now_ns, &self.shared.answers, &self.shared.requests);
         }
     }
