@@ -426,6 +426,31 @@ mod tests {
     }
 
     #[test]
+    fn who_stood_back_never_stands_in_line_with_what_others_there_wait_for() {
+        let shared = Shared::new(&Memory::of(64 << 20));
+        let mut crowd: [FrameReader; 40] = readers();
+        for _ in 0..2 {
+            for reader in &mut crowd {
+                fill(
+                    reader,
+                    if reader.part.is_none() { beginning(4 << 20, 60_000) } else { vec![7] }.as_slice(),
+                    &shared,
+                )
+                .unwrap();
+                fill(reader, &[], &shared).unwrap();
+            }
+        }
+        let (holding, waiting): (Vec<_>, Vec<_>) =
+            crowd.iter().partition(|reader| reader.meter.get() >= limits::BEGUN_BYTES_MIN);
+        assert!(holding.len() > 10 && waiting.len() > 10, "{} and {}", holding.len(), waiting.len());
+        assert!(waiting.iter().all(|reader| reader.is_waiting()), "there was no room for more of it");
+        assert!(
+            holding.iter().filter(|reader| reader.is_waiting()).count() <= 1,
+            "one byte came of each, and one has the memory"
+        );
+    }
+
+    #[test]
     fn who_goes_on_sending_keeps_his_memory_whoever_waits() {
         let shared = Shared::new(&Memory::of(128 << 20));
         let large = shared.requests.large_max() * 2 / 3;

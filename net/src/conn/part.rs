@@ -80,13 +80,16 @@ impl Begun {
         socket: &mut R,
         shared: &Shared,
     ) -> Poll<io::Result<usize>> {
-        if !shared.requests.admits_begun(&mut self.turn, cx.waker()) {
+        // Who stood back shows with a little that he goes on, and needs no turn for it: in line he would hold what others there wait for.
+        let stood_back = self.bytes.len() >= limits::BEGUN_BYTES_MIN;
+        if !stood_back && !shared.requests.admits_begun(&mut self.turn, cx.waker()) {
             return Poll::Pending;
         }
         // Used now, or of no use as long as the peer sends nothing: it is the next one's.
         let _used = self.turn.take();
         let mut scratch = shared.scratch.borrow_mut();
-        let room = scratch.len().min(self.want - self.bytes.len() - 1);
+        let most = if stood_back { limits::SHORT_READ_BYTES } else { scratch.len() };
+        let room = most.min(self.want - self.bytes.len() - 1);
         let read = ready!(Pin::new(socket).poll_read(cx, &mut scratch[..room]))?;
         self.bytes.reserve_exact(read);
         self.bytes.extend_from_slice(&scratch[..read]);
