@@ -22,9 +22,10 @@ from contenders import STEP_METRICS, Cgroup, contenders, touch_memory
 TICKS = os.sysconf("SC_CLK_TCK")
 DISK_FREE_MIN = 16 << 30
 
-QUICK = {"runs": 1, "seconds": 3, "warm": 8, "idle": 3, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "without": ["Kafka 3.9", "Corelog 64M"]}
-FULL = {"runs": 3, "seconds": 10, "warm": 60, "idle": 10, "rates": [1000, 10000, 20000, 60000, 100000, 200000], "partitions": [1, 100, 1000, 10000]}
-SMOKE = {"runs": 1, "seconds": 1, "warm": 1, "idle": 1, "rates": [1000, 10000], "partitions": [1, 10]}
+# `warm`: seconds at full speed before anything is measured, for a broker that compiles while it runs, and for one that does not.
+QUICK = {"runs": 1, "seconds": 3, "warm": (8, 2), "idle": 5, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "without": ["Kafka 3.9", "Corelog 64M"]}
+FULL = {"runs": 3, "seconds": 5, "warm": (60, 10), "idle": 10, "rates": [1000, 20000, 60000, 100000, 200000], "partitions": [1, 1000, 10000]}
+SMOKE = {"runs": 1, "seconds": 1, "warm": (1, 1), "idle": 1, "rates": [1000, 20000], "partitions": [1, 10]}
 
 # What each scenario writes or reads: its words for corelog-bench. A topic is removed when the next scenario does not read it.
 SIZES = {
@@ -32,6 +33,11 @@ SIZES = {
     "1 KiB records, 16 KiB batches": ["-s", "1024", "--batch-records", "16"],
     "100 B records, 64 KiB batches": ["-s", "100", "--batch-records", "640"],
 }
+LARGE = ["-s", "1024", "--batch-records", "900", "--in-flight", "8"]
+# Records a second that leave every broker which does not sync well below a full core, and the time a batch of them takes to fill.
+RATES = dict(zip(SIZES, [(40000, 5), (20000, 5), (300000, 5)]))
+# A contender that shows what syncing costs has these sizes and no higher rates.
+BRIEF_SIZES, BRIEF_RATE_MAX = 2, 20000
 
 
 def cpu_seconds(pid):
@@ -49,9 +55,10 @@ def memory_mib(pid, what):
 class Run:
     """One broker, from its start to its end."""
 
-    def __init__(self, name, broker, topic_options, plan, generator_core):
-        self.name, self.broker, self.plan, self.core = name, broker, plan, generator_core
-        self.options = [word for option in topic_options for word in ("--topic-option", option)]
+    def __init__(self, name, contender, plan, generator_core):
+        self.name, self.contender, self.plan, self.core = name, contender, plan, generator_core
+        self.broker = contender.make()
+        self.options = [word for option in contender.topic_options for word in ("--topic-option", option)]
 
     def bench(self, scenario, what, topic, words, seconds=None, warm_up=1):
         """One scenario's line, or None where the broker did not carry it."""
@@ -101,7 +108,8 @@ class Run:
             yield {"broker": self.name, "scenario": "idle", "command": "utime and stime in /proc/$PID/stat", "value": idle}
             before = self.broker.long_steps()
             yield from self.load()
-            yield from Beside(self).lines()
+            if not self.contender.brief:
+                yield from Beside(self).lines()
             after = self.broker.long_steps()
             yield {"broker": self.name, "scenario": "RSS peak", "command": "VmHWM in /proc/$PID/status", "value": memory_mib(pid, "VmHWM")}
             if (peak := group.peak_mib()) is not None:
@@ -118,27 +126,46 @@ class Run:
             group.remove()
 
     def load(self):
-        self.bench("warm-up", "produce", "warm", list(SIZES.values())[0], self.plan["warm"])
-        self.bench("warm-up", "consume", "warm", [], max(1, self.plan["warm"] // 4))
+        brief = self.contender.brief
+        warm = self.plan["warm"][0 if self.contender.warms else 1]
+        self.bench("warm-up", "produce", "warm", list(SIZES.values())[0], warm)
+        self.bench("warm-up", "consume", "warm", [], max(1, warm // 4))
         self.remove("warm")
-        for number, (size, words) in enumerate(SIZES.items()):
+        for number, (size, words) in enumerate(list(SIZES.items())[: BRIEF_SIZES if brief else None]):
             topic = f"full-{number}"
             yield self.bench(f"produce, full speed, {size}", "produce", topic, words)
-            if number == 0:
+            if number == 0 and not brief:
                 yield self.bench("consume, full speed, a topic larger than --memory", "consume", topic, [])
             self.remove(topic)
+        if not brief:
+            yield self.bench("produce, full speed, 900 KiB batches", "produce", "large", LARGE)
+            self.remove("large")
+            yield from self.at_rates()
         saturated = False
         for rate in self.plan["rates"]:
             topic = f"rate-{rate}"
-            if saturated:
+            if saturated or (brief and rate > BRIEF_RATE_MAX):
                 continue
             line = self.bench(f"end to end at {rate}/s", "latency", topic, ["-r", str(rate), "-s", "1024"])
             line["rate"] = rate
             yield line
             saturated = "error" in line or line["figures"]["written"]["overdue"] > 0
-            if rate == 1000:
+            if rate == 1000 and not brief:
                 yield self.bench("consume, full speed, a topic of a few MiB", "consume", topic, [])
             self.remove(topic)
+        if not brief:
+            yield from self.spread()
+
+    def at_rates(self):
+        """What a record costs where nobody is short of anything."""
+        for size, words in SIZES.items():
+            rate, linger_ms = RATES[size]
+            line = self.bench(f"produce at {rate}/s, {size}", "produce", "rated", [*words, "-r", str(rate), "--linger-ms", str(linger_ms)])
+            line["rate"] = rate
+            yield line
+            self.remove("rated")
+
+    def spread(self):
         for partitions in self.plan["partitions"]:
             topic = f"spread-{partitions}"
             words = ["-s", "1024", "--batch-records", "4", "-p", str(partitions)]
@@ -146,9 +173,9 @@ class Run:
             line["partitions"] = partitions
             yield line
             self.remove(topic)
-        spread = ["-s", "1024", "--batch-records", "4", "--request-batches", "16", "-p", "100"]
+        several = ["-s", "1024", "--batch-records", "4", "--request-batches", "16", "-p", "100"]
         for keyed, words in [("unkeyed", []), ("keyed", ["--keys", "10000"])]:
-            yield self.bench(f"produce to 100 partitions, 16 batches a request, {keyed}", "produce", f"{keyed}-100", spread + words)
+            yield self.bench(f"produce to 100 partitions, 16 batches a request, {keyed}", "produce", f"{keyed}-100", several + words)
             self.remove(f"{keyed}-100")
 
 
@@ -178,15 +205,17 @@ def main():
     began, results = time.time(), []
     limits = physical.measure(cpus[0], cpus[1])
     for number in range(1, plan["runs"] + 1):
-        for name, (_, make, options) in compared.items():
+        for name, contender in compared.items():
+            if number > 1 and contender.once:
+                continue
             if not given.smoke:
                 touch_memory()
-            for line in Run(name, make(), options, plan, str(cpus[1])).lines():
+            for line in Run(name, contender, plan, str(cpus[1])).lines():
                 line["run"] = number
                 results.append(line)
                 print(f"{time.time() - began:5.0f} s  run {number}  {name}: {report.told(line)}", flush=True)
-    what = {name: description for name, (description, _, _) in compared.items()}
-    report.write(given.out, results, what, plan, cpus[:2], time.time() - began, limits, given.memory)
+    told = {name: contender.told + ("; one run" if contender.once and plan["runs"] > 1 else "") for name, contender in compared.items()}
+    report.write(given.out, results, told, plan, cpus[:2], time.time() - began, limits, given.memory)
     print(f"report: {given.out}/report.md and {given.out}/report.html")
 
 

@@ -11,7 +11,9 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from broker import BINARIES, ROOT, Broker, free_port
 
@@ -141,18 +143,32 @@ class Kafka:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Contender:
+    """`told`: what it is, for the report. `brief`: only loads that tell what syncing costs. `once`: one run is enough. `warms`: a virtual
+    machine that compiles while it runs."""
+
+    told: str
+    make: Callable
+    topic_options: tuple = ()
+    brief: bool = False
+    once: bool = False
+    warms: bool = False
+
+
 def contenders(jars, jars_old, core, memory):
-    """{name: (what it is, a maker, options of its topics)}"""
-    flush = ["log.flush.interval.messages=1"]
-    corelog = lambda: Corelog(core, ["--memory", memory])
-    small = lambda: Corelog(core, ["--memory", "64M"])
+    """{name: Contender}"""
+    flush = "log.flush.interval.messages=1"
+    corelog = lambda memory: lambda: Corelog(core, ["--memory", memory])
+    kafka = lambda jars, *options: lambda: Kafka(jars, core, options)
+    stable, cached = "acknowledges what is in stable storage", "acknowledges what is in the page cache"
     return {
-        "Corelog sync": (f"corelogd --memory {memory}; acknowledges what is in stable storage", corelog, []),
-        "Corelog async": (f"corelogd --memory {memory}; topics with durability=async", corelog, ["durability=async"]),
-        "Corelog 64M": ("corelogd --memory 64M; acknowledges what is in stable storage", small, []),
-        "Kafka 4.3": ("Apache Kafka 4.3.0, 1 GiB heap; acknowledges what is in the page cache", lambda: Kafka(jars, core), []),
-        "Kafka 3.9": ("Apache Kafka 3.9.2, 1 GiB heap; acknowledges what is in the page cache", lambda: Kafka(jars_old, core), []),
-        "Kafka 4.3 flush": (f"Apache Kafka 4.3.0, 1 GiB heap, {flush[0]}", lambda: Kafka(jars, core, flush), []),
+        "Corelog sync": Contender(f"corelogd --memory {memory}; {stable}", corelog(memory)),
+        "Corelog async": Contender(f"corelogd --memory {memory}; topics with durability=async", corelog(memory), ("durability=async",), brief=True),
+        "Corelog 64M": Contender(f"corelogd --memory 64M; {stable}", corelog("64M"), once=True),
+        "Kafka 4.3": Contender(f"Apache Kafka 4.3.0, 1 GiB heap; {cached}", kafka(jars), warms=True),
+        "Kafka 3.9": Contender(f"Apache Kafka 3.9.2, 1 GiB heap; {cached}", kafka(jars_old), once=True, warms=True),
+        "Kafka 4.3 flush": Contender(f"Apache Kafka 4.3.0, 1 GiB heap, {flush}", kafka(jars, flush), brief=True, warms=True),
     }  # fmt: skip
 
 

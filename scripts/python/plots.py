@@ -1,11 +1,19 @@
-"""Line and bar charts as SVG text: no library, no script, nothing loaded."""
+"""Line and bar charts as SVG text: no library, no script, nothing loaded. `STYLE` is for the page that they stand in, `alone` for a file."""
 
 import math
 from html import escape
 
 WIDTH, HEIGHT = 640, 340
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 34, 52
+STYLE = """svg text { font: 11px system-ui, sans-serif; fill: #1f2328 } svg .title { font-weight: 600; font-size: 13px }
+.grid { stroke: #d8dee4; stroke-width: 1 }"""
 COLORS = ["#1f6feb", "#2da44e", "#d1242f", "#bf8700", "#8250df", "#57606a"]
+
+
+def alone(chart):
+    """As a file of its own, on white."""
+    head, rest = chart.split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}"><style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/>{rest}\n'
 
 
 def tick_label(value):

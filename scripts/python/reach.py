@@ -34,8 +34,10 @@ class Reach:
     def all(self):
         plain, small = "produce, full speed, 1 KiB records, 64 KiB batches", "produce, full speed, 1 KiB records, 16 KiB batches"
         tiny, consume = "produce, full speed, 100 B records, 64 KiB batches", "consume, full speed, a topic larger than --memory"
-        for what, scenario in [("1 KiB record", plain), ("1 KiB record in 16 KiB batches", small), ("100 B record", tiny)]:
-            self.ratio(f"CPU per {what}, produce, beside Kafka unsynced", scenario, "us", most=0.3)
+        for what, size in [("1 KiB record", plain), ("1 KiB record in 16 KiB batches", small), ("100 B record", tiny)]:
+            at_rate = next((s for s in self.report.scenarios if s.startswith("produce at") and s.endswith(size.split("speed")[1])), size)
+            for said, scenario in [("at a rate", at_rate), ("full speed", size)]:
+                self.ratio(f"CPU per {what}, produce, {said}, beside Kafka unsynced", scenario, "us", most=0.3)
         self.ratio("CPU per 1 KiB record, consume, beside Kafka", consume, "us", most=0.75)
         out = self.value(MAIN, consume, "s_per_gb")
         plain_out = out / self.limits["sender_cpu_s_per_gb"] if out is not None else None
@@ -68,12 +70,13 @@ class Reach:
                      lambda peak, bound=bound: peak <= bound, " MiB")  # fmt: skip
         self.row("start after SIGKILL to the first acknowledgement", "≤ 0.15 s", self.value(MAIN, "start after SIGKILL", "value"), lambda s: s <= 0.15, " s")
         self.row("idle CPU", "≤ 0.5 %", self.value(MAIN, "idle", "value"), lambda percent: percent <= 0.5, " %")
-        journal = self.value(MAIN, plain, "mb")
+        large = "produce, full speed, 900 KiB batches"
+        journal = self.value(MAIN, large, "mb")
         disk = journal and journal * 1e6 / self.limits["disk_1024_kib_4_in_flight_bytes_per_s"]
-        self.row("journal bandwidth beside the disk's own, 1 MiB, 4 in flight", "≥ 0.8 ×", disk, lambda ratio: ratio >= 0.8, " ×")
-        taken = self.value(MAIN, plain, "s_per_gb")
+        self.row("journal bandwidth, large batches, beside the disk's own, 1 MiB, 4 in flight", "≥ 0.8 ×", disk, lambda ratio: ratio >= 0.8, " ×")
+        taken = self.value(MAIN, large, "s_per_gb")
         plain_in = self.limits["reader_cpu_s_per_gb"] / taken if taken else None
-        self.row("ingest a CPU-second beside a plain blocking reader", "≥ 0.5 ×", plain_in, lambda ratio: ratio >= 0.5, " ×")
+        self.row("ingest of large batches a CPU-second beside a plain blocking reader", "≥ 0.5 ×", plain_in, lambda ratio: ratio >= 0.5, " ×")
         held = self.value(MAIN, "steps above 0.5 ms of CPU time", "value")
         self.row("steps of tasks above 0.5 ms of CPU time, under all loads", "none", held, lambda count: count == 0)
         return ["aim", "bound", "figure", ""], self.rows

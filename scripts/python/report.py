@@ -15,6 +15,8 @@ from reach import Reach
 LINKS_GBITS = (10, 25, 100)
 PERCENTILES = [(50, "p50"), (90, "p90"), (99, "p99"), (99.9, "p99.9"), (99.99, "p99.99")]
 LIMIT_PERCENT = 95
+# The README's plot.
+PLOTTED = "end to end at 20000/s"
 
 
 def told(line):
@@ -96,13 +98,17 @@ class Report:
         per_second = lambda line: main_end(line)["records"] / line["seconds"]
         megabytes, us = FIGURES["mb"], FIGURES["us"]
         head = ["", *self.names]
-        full = [s for s in self.scenarios if "full speed" in s]
+        full = [s for s in self.scenarios if "full speed" in s and not s.startswith("steady")]
         rows = []
         for scenario in full:
             rows.append(self.row(f"{scenario}: MB/s", scenario, megabytes))
             rows.append(self.row(f"{scenario}: broker CPU, µs a record", scenario, us))
             rows.append(self.row(f"{scenario}: broker CPU, s a GB", scenario, FIGURES["s_per_gb"]))
         yield "Full speed", "One connection, 16 requests in flight, acks=all.", head, rows, full
+        rated = [s for s in self.scenarios if s.startswith("produce at ")]
+        rows = [self.row(f"{s}: {what}", s, figure) for s in rated for what, figure in
+                [("broker CPU, µs a record", us), ("broker CPU, % of a core", cpu_percent), ("p99 of a request, ms", FIGURES["p99"])]]  # fmt: skip
+        yield "At a rate", "As above, at rates that leave a broker which does not sync room.", head, rows, rated
         rated = [s for s in self.scenarios if s.startswith("end to end")]
         rows = []
         for scenario in rated:
@@ -161,15 +167,7 @@ class Report:
             return {name: points for name, points in found.items() if points}
 
         for scenario in rated:
-            series = {}
-            for name in self.names:
-                lines = [line for line in self.lines(name, scenario) if "figures" in line]
-                if lines:
-                    points = main_end(lines[0])["percentiles_us"]
-                    # 90 %, 99 % and so on stand at the same distance from each other.
-                    series[name] = [(1 / (1 - p / 100), max(us, 1) / 1000) for p, us in points if 0 < p < 100]
-            ticks = [(1 / (1 - p / 100), f"{p:g} %") for p, _ in PERCENTILES]
-            yield plots.lines(f"Latency, {scenario}", "of the records", "ms or less", series, True, True, ticks)
+            yield self.latencies(scenario)
         yield plots.lines("Throughput against offered load", "records/s offered", "records/s read",
                           against_load(lambda line: main_end(line)["records"] / line["seconds"]))  # fmt: skip
         yield plots.lines("p99 against offered load", "records/s offered", "ms",
@@ -178,10 +176,22 @@ class Report:
         memory = {name: self.median(name, "RSS peak", lambda line: line["value"]) for name in self.names}
         yield plots.bars("Peak of resident memory", "MiB", {name: value for name, value in memory.items() if value is not None})
 
+    def latencies(self, scenario):
+        """Each broker's run with the median p99."""
+        series = {}
+        for name in self.names:
+            lines = [line for line in self.lines(name, scenario) if "figures" in line]
+            if lines:
+                points = main_end(sorted(lines, key=FIGURES["p99"])[(len(lines) - 1) // 2])["percentiles_us"]
+                # 90 %, 99 % and so on stand at the same distance from each other.
+                series[name] = [(1 / (1 - p / 100), max(us, 1) / 1000) for p, us in points if 0 < p < 100]
+        ticks = [(1 / (1 - p / 100), f"{p:g} %") for p, _ in PERCENTILES]
+        return plots.lines(f"Latency, {scenario}", "of the records", "ms or less", series, True, True, ticks)
+
     def head(self):
         lines = [f"{platform.system()} {platform.release()}, {processor()}, {os.cpu_count()} CPUs, {total_memory()}, {disk()}"]
         lines.append(f"Broker on CPU {self.cpus[0]}, load generator on CPU {self.cpus[1]}; {self.plan['runs']} interleaved runs of each broker, "
-                     f"{self.plan['seconds']} s a scenario after {self.plan['warm']} s of warm-up; free memory touched before each; "
+                     f"{self.plan['seconds']} s a scenario after {self.plan['warm'][0]} s of warm-up at full speed (Corelog: {self.plan['warm'][1]}); free memory touched before each; "
                      f"{self.seconds / 60:.0f} minutes in all; {time.strftime('%Y-%m-%d %H:%M %Z')}; {version()}.")  # fmt: skip
         lines += [f"**{name}**: {what}." for name, what in self.what.items()]
         lines.append("Medians, with the lowest and highest of several runs. ˢ the broker's core is full; ᵍ the generator's core is full: the "
@@ -232,9 +242,8 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #1f2328; background: #fff }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums } .wide { overflow-x: auto }
 th, td { border-bottom: 1px solid #d0d7de; padding: 3px 10px; text-align: right } th:first-child, td:first-child { text-align: left }
-svg { width: 530px; max-width: 100%; background: #fff } svg text { font: 11px system-ui, sans-serif; fill: #1f2328 } svg .title { font-weight: 600; font-size: 13px }
-.grid { stroke: #d8dee4; stroke-width: 1 } code { font-size: 12px; word-break: break-all }
-"""
+svg { width: 530px; max-width: 100%; background: #fff } code { font-size: 12px; word-break: break-all }
+""" + plots.STYLE
 
 
 NAMES_OF_LIMITS = {
@@ -285,6 +294,8 @@ def write(out, results, what, plan, cpus, seconds, limits, memory):
     text += ["## The limit of the network", "", NOTE_OF_LIMIT, "", markdown_table(head, rows), ""]
     page += ["<h2>The limit of the network</h2>", f"<p>{html.escape(NOTE_OF_LIMIT)}</p>", html_table(head, rows)]
     (out / "report.md").write_text("\n".join(text))
+    if chart := report.latencies(PLOTTED):
+        (out / "latency.svg").write_text(plots.alone(chart))
     whole = "\n".join(page)
     (out / "report.html").write_text(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
