@@ -25,6 +25,9 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 /// reader holds no more.
 pub const RESPONSE_BYTES_QUEUED_MAX: usize = 8 << 20;
 
+/// And of however little memory, this much.
+pub const RESPONSE_BYTES_QUEUED_MIN: usize = 1 << 20;
+
 /// Fetches of one connection under way. Each holds what it read until it is sent. Kafka works on one request of a connection at a
 /// time, and clients have at most a few in flight.
 pub const BULKY_IN_FLIGHT_MAX: usize = 4;
@@ -50,11 +53,11 @@ pub const PIECE_COST_BYTES: usize = 64;
 /// Arrays that a request is decoded to are counted so many times: commands, answers and sentences follow from each element.
 pub const DECODED_COST: usize = 3;
 
-/// A connection reads about this much before it lets the others run.
-pub const READ_BYTES_PER_POLL: usize = 1 << 20;
+/// A connection reads about this much before it lets the others run: with what follows from it, well below half a millisecond.
+pub const READ_BYTES_PER_POLL: usize = 256 << 10;
 
 /// And it sends about this much.
-pub const SEND_BYTES_PER_POLL: usize = 2 << 20;
+pub const SEND_BYTES_PER_POLL: usize = 512 << 10;
 
 /// Slices of one gathered send; more gain nothing.
 pub const SEND_SLICES_MAX: usize = 64;
@@ -133,7 +136,7 @@ const _: () = assert!(SMALL_BYTES_MIN > 4 * SCRATCH_BYTES && LEASE_BYTES_MIN <= 
 const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);
 const _: () = assert!(POOLED_BYTES_MAX < POOL_BYTES_MAX);
 // A connection that may queue no answer could never make progress.
-const _: () = assert!(RESPONSE_BYTES_QUEUED_MAX > SEND_BYTES_PER_POLL);
+const _: () = assert!(RESPONSE_BYTES_QUEUED_MIN > SEND_BYTES_PER_POLL);
 
 /// Operators' connections at a time: a scraper, a prober and a person, each twice; one more is closed at once.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;

@@ -2,7 +2,8 @@
 
 Every broker alternately, each on one and the same core, with one and the same load generator (corelog-bench) on another. A run of a
 broker begins with an empty data directory: start, idle, warm-up, then each scenario. Writes what was measured (results.jsonl, with
-the command of every figure) and the report (report.md, report.html) under DIR; nothing there is edited by hand.
+the command of every figure), the report (report.md, report.html) and the README's plot (latency.svg) under DIR; nothing there is edited
+by hand.
 """
 
 import argparse
@@ -202,6 +203,7 @@ def main():
     compared = {name: what for name, what in compared.items() if name not in plan.get("without", [])}
     if given.only:
         compared = {name: compared[name] for name in given.only}
+    told = {name: contender.told + ("; one run" if contender.once and plan["runs"] > 1 else "") for name, contender in compared.items()}
     began, results = time.time(), []
     limits = physical.measure(cpus[0], cpus[1])
     for number in range(1, plan["runs"] + 1):
@@ -214,8 +216,8 @@ def main():
                 line["run"] = number
                 results.append(line)
                 print(f"{time.time() - began:5.0f} s  run {number}  {name}: {report.told(line)}", flush=True)
-    told = {name: contender.told + ("; one run" if contender.once and plan["runs"] > 1 else "") for name, contender in compared.items()}
-    report.write(given.out, results, told, plan, cpus[:2], time.time() - began, limits, given.memory)
+        # What there is stays, should a later run not come to its end.
+        report.write(given.out, results, told, {**plan, "runs": number}, cpus[:2], time.time() - began, limits, given.memory)
     print(f"report: {given.out}/report.md and {given.out}/report.html")
 
 

@@ -38,6 +38,6 @@ impl Memory {
 
     /// What one connection may hold of answers before it is no longer read.
     pub fn answer_bytes_queued_max(answers: &Budget) -> usize {
-        (answers.large_max() / 4).clamp(limits::SEND_BYTES_PER_POLL / 2, limits::RESPONSE_BYTES_QUEUED_MAX)
+        (answers.large_max() / 4).clamp(limits::RESPONSE_BYTES_QUEUED_MIN, limits::RESPONSE_BYTES_QUEUED_MAX)
     }
 }
