@@ -12,7 +12,7 @@ build_packages=(gcc libc6-dev make pkg-config ca-certificates)
 test_packages=(kcat python3 python3-venv maven default-jdk-headless util-linux iproute2 procps)
 librdkafka_packages=(gcc g++ libc6-dev make pkg-config python3 python3-venv libsasl2-dev libcurl4-openssl-dev libzstd-dev liblz4-dev
   rapidjson-dev zlib1g-dev libssl-dev)
-compare_packages=(python3 maven default-jre-headless util-linux)
+compare_packages=(python3 maven default-jre-headless util-linux linux-perf)
 
 # Installs those of the named Debian packages that are missing.
 need_packages() {

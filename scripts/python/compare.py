@@ -15,12 +15,13 @@ import time
 from pathlib import Path
 
 import physical
+import profiles
 import report
 from beside import Beside
 from broker import BINARIES, ROOT
 from contenders import STEP_METRICS, Cgroup, contenders, touch_memory
+from reach import MAIN
 
-TICKS = os.sysconf("SC_CLK_TCK")
 DISK_FREE_MIN = 16 << 30
 
 # `warm`: seconds at full speed before anything is measured, for a broker that compiles while it runs, and for one that does not.
@@ -41,9 +42,10 @@ RATES = dict(zip(SIZES, [(40000, 5), (20000, 5), (300000, 5)]))
 BRIEF_SIZES, BRIEF_RATE_MAX = 2, 20000
 
 
-def cpu_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def thread_seconds(pid):
+    """What its present threads have run, to the nanosecond: the ticks of `stat` say too little of a process that hardly runs."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def memory_mib(pid, what):
@@ -103,10 +105,10 @@ class Run:
             yield {"broker": self.name, "scenario": "start", "command": "from the start of the process until it answers", "value": began}
             time.sleep(2)
             yield {"broker": self.name, "scenario": "RSS at start", "command": "VmRSS in /proc/$PID/status", "value": memory_mib(pid, "VmRSS")}
-            before = cpu_seconds(pid)
+            before = thread_seconds(pid)
             time.sleep(self.plan["idle"])
-            idle = (cpu_seconds(pid) - before) / self.plan["idle"] * 100
-            yield {"broker": self.name, "scenario": "idle", "command": "utime and stime in /proc/$PID/stat", "value": idle}
+            idle = (thread_seconds(pid) - before) / self.plan["idle"] * 100
+            yield {"broker": self.name, "scenario": "idle", "command": "run time in /proc/$PID/task/*/schedstat", "value": idle}
             before = self.broker.long_steps()
             yield from self.load()
             if not self.contender.brief:
@@ -180,6 +182,34 @@ class Run:
             self.remove(f"{keyed}-100")
 
 
+def profiled(contender, plan, generator_core):
+    """Where its time goes under the loads that the aims are about: {scenario: (the command, {use: part})}, or why that is not known."""
+    if why := profiles.missing():
+        return why
+    plain, _, tiny = SIZES.values()
+    loads = [
+        ("produce, full speed, 1 KiB records, 64 KiB batches", "produce", "plain", plain),
+        ("consume, full speed, a topic larger than --memory", "consume", "plain", []),
+        ("produce, full speed, 100 B records, 64 KiB batches", "produce", "tiny", tiny),
+        ("produce, full speed, 900 KiB batches", "produce", "large", LARGE),
+        ("end to end at 20000/s", "latency", "rated", ["-r", "20000", "-s", "1024"]),
+        ("produce to 1000 partitions, 4 KiB batches", "produce", "spread", ["-s", "1024", "--batch-records", "4", "-p", "1000"]),
+    ]
+    found = {}
+    run = Run("profiled", contender, plan, generator_core)
+    try:
+        run.broker.start()
+        for scenario, what, topic, words in loads:
+            # A topic is made first, and every load has a second of its own to warm up.
+            begins = 1.5 if what == "consume" else 2.5
+            recording = profiles.Recording(run.broker.process.pid, begins, plan["seconds"] - 0.5, run.broker.data.with_suffix(".perf"))
+            command = run.bench(scenario, what, topic, words)["command"]
+            found[scenario] = (command, recording.shares())
+    finally:
+        run.broker.discard()
+    return found
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("jars")
@@ -218,6 +248,9 @@ def main():
                 print(f"{time.time() - began:5.0f} s  run {number}  {name}: {report.told(line)}", flush=True)
         # What there is stays, should a later run not come to its end.
         report.write(given.out, results, told, {**plan, "runs": number}, cpus[:2], time.time() - began, limits, given.memory)
+    if MAIN in compared:
+        found = profiled(compared[MAIN], plan, str(cpus[1]))
+        report.write(given.out, results, told, plan, cpus[:2], time.time() - began, limits, given.memory, found)
     print(f"report: {given.out}/report.md and {given.out}/report.html")
 
 

@@ -207,6 +207,12 @@ NOTE_OF_LIMIT = (
 )
 
 
+NOTE_OF_PROFILES = (
+    "Corelog sync, each load once more, under `perf record -g` (scripts/python/profiles.py): a sample is counted for the first use that its stack "
+    "has from the innermost frame outwards. On a virtual machine the page fault of a page's first touch and telling the device leave the guest."
+)
+
+
 def processor():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -261,7 +267,15 @@ def limit_rows(limits):
     return [[title, f"{limits[name] / scale(name):.4g}"] for name, title in NAMES_OF_LIMITS.items()]
 
 
-def write(out, results, what, plan, cpus, seconds, limits, memory):
+def profile_table(found):
+    """(head, rows) of what `compare.profiled` found: a row a use, the largest first."""
+    uses = dict.fromkeys(use for _, shares in found.values() for use in shares)
+    largest = lambda use: max(shares.get(use, 0) for _, shares in found.values())
+    rows = [[use, *(f"{shares.get(use, 0) * 100:.1f}" for _, shares in found.values())] for use in sorted(uses, key=largest, reverse=True)]
+    return ["% of the broker's CPU time", *found], rows
+
+
+def write(out, results, what, plan, cpus, seconds, limits, memory, profiles="the comparison is not over"):
     report = Report(results, what, plan, cpus, seconds)
     out.mkdir(parents=True, exist_ok=True)
     lines = [*results, {"broker": "none", "scenario": "the machine itself", "command": "scripts/python/physical.py", "figures": limits}]
@@ -290,6 +304,14 @@ def write(out, results, what, plan, cpus, seconds, limits, memory):
             page.append(f"<p>{html.escape(scenario)}<br><code>{html.escape(report.command(scenario))}</code></p>")
         page.append("</details>")
         text.append("")
+    text += ["## Where the time goes", ""]
+    page.append("<h2>Where the time goes</h2>")
+    if isinstance(profiles, str):
+        text += [f"Not known: {profiles}.", ""]
+        page.append(f"<p>Not known: {html.escape(profiles)}.</p>")
+    else:
+        text += [NOTE_OF_PROFILES, "", markdown_table(*profile_table(profiles)), ""]
+        page += [f"<p>{html.escape(NOTE_OF_PROFILES)}</p>", html_table(*profile_table(profiles))]
     head, rows = report.limit()
     text += ["## The limit of the network", "", NOTE_OF_LIMIT, "", markdown_table(head, rows), ""]
     page += ["<h2>The limit of the network</h2>", f"<p>{html.escape(NOTE_OF_LIMIT)}</p>", html_table(head, rows)]
