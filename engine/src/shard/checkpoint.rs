@@ -219,15 +219,22 @@ impl Shard {
         memory || journal || self.checkpoint.wanted || self.checkpoint.is_stopping()
     }
 
-    /// Gives the jobs under way their next writes, one each in turn.
+    /// Gives the jobs under way their next writes, one each in turn, until it has built as much as one large write: what is left is
+    /// for the next turn, behind whatever comes in meanwhile.
     fn write_flushes(&mut self, now: Now) {
+        let mut built = 0;
         while !self.checkpoint.writers.is_empty() {
+            if built >= self.config.pacing.flush_write_bytes {
+                self.wake = true;
+                break;
+            }
             let came = self.measures.journal_bytes();
             if !self.checkpoint.pace.allows(now, came, &self.config.pacing) && !self.is_urgent() {
                 return;
             }
             let Some(slot) = self.checkpoint.writers.pop_front() else { return };
             if let Some(bytes) = self.write_more(slot) {
+                built += bytes;
                 self.checkpoint.pace.written += bytes as u64;
                 self.checkpoint.writers.push_back(slot);
             }
