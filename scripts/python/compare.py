@@ -66,13 +66,13 @@ class Run:
     def bench(self, scenario, what, topic, words, seconds=None, warm_up=1):
         """One scenario's line, or None where the broker did not carry it."""
         seconds = seconds or self.plan["seconds"]
-        if what != "consume":
-            self.create(topic, words)
         tool = [str(BINARIES / "corelog-bench"), what, "-t", topic, *words, *self.options]
         timing = ["--seconds", str(seconds), "--warm-up", str(warm_up), "--json"]
         command = ["taskset", "-c", self.core, *tool, *timing, "-b", self.broker.address, "--pid", str(self.broker.process.pid)]
-        out = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=seconds * 4 + 120)
         shown = ["corelog-bench", what, "-t", topic, *words, *self.options, *timing, "-b", "$BROKER", "--pid", "$PID"]
+        if what != "consume" and (refused := self.create(topic, words)):
+            return {"broker": self.name, "scenario": scenario, "command": " ".join(shown), "seconds": seconds, "error": refused}
+        out = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=seconds * 4 + 120)
         if self.broker.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended by itself in {scenario!r}:\n{self.broker.log_tail()}")
         line = {"broker": self.name, "scenario": scenario, "command": " ".join(shown), "seconds": seconds}
@@ -83,14 +83,13 @@ class Run:
         return line
 
     def create(self, topic, words):
-        """Before the load, with a moment for every partition's leader to be in place."""
+        """Before the load, with a moment for every partition's leader to be in place. Why it was refused, if it was."""
         partitions = words[words.index("-p") + 1] if "-p" in words else "1"
         options = [word for option in self.options[1::2] for word in ("-c", option)]
         asked = [str(BINARIES / "corelog"), "topic", "create", topic, "-p", partitions, "--if-not-exists", *options, "-b", self.broker.address]
         made = subprocess.run(asked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if made.returncode != 0:
-            raise RuntimeError(f"{self.name}: {made.stderr}")
         time.sleep(1)
+        return made.stderr.strip()[-300:] if made.returncode != 0 else None
 
     def remove(self, topic):
         asked = [str(BINARIES / "corelog"), "topic", "delete", topic, "-b", self.broker.address]
@@ -246,8 +245,8 @@ def main():
                 line["run"] = number
                 results.append(line)
                 print(f"{time.time() - began:5.0f} s  run {number}  {name}: {report.told(line)}", flush=True)
-        # What there is stays, should a later run not come to its end.
-        report.write(given.out, results, told, {**plan, "runs": number}, cpus[:2], time.time() - began, limits, given.memory)
+            # What there is stays, should a later run not come to its end.
+            report.write(given.out, results, told, {**plan, "runs": number}, cpus[:2], time.time() - began, limits, given.memory)
     if MAIN in compared:
         found = profiled(compared[MAIN], plan, str(cpus[1]))
         report.write(given.out, results, told, plan, cpus[:2], time.time() - began, limits, given.memory, found)

@@ -215,11 +215,12 @@ impl Shard {
         self.commit.pinned_bytes(self.checkpoint.flushed_through())
     }
 
-    /// What the cache may take now: it makes room for a compaction and for batches that are being opened, but not for more than half
-    /// of it.
+    /// What the cache may take now: it makes room for what partitions take that hold no batches, for a compaction and for batches that are
+    /// being opened, but not for more than half of it.
     pub(super) fn cache_bytes(&self) -> u64 {
         let all = self.config.budget.cache_bytes;
-        let others = self.cleaner.held_bytes(&self.config.budget) + self.openings.bytes as u64;
+        let others =
+            self.table.bytes() + self.cleaner.held_bytes(&self.config.budget) + self.openings.bytes as u64;
         all.saturating_sub(others).max(all / 2)
     }
 

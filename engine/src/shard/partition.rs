@@ -106,7 +106,7 @@ pub struct Partition {
 }
 
 /// Room for so many cached batches is kept, used or not.
-const CACHE_ROOM_MIN: usize = 8;
+pub const CACHE_ROOM_MIN: usize = 8;
 
 /// Sequential readers of one partition that are remembered.
 const CURSORS_MAX: usize = 8;

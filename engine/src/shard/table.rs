@@ -2,8 +2,15 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use super::partition::{Partition, Slot};
-use crate::base::{PartitionIndex, TopicId, TopicPartition};
+use super::partition::{CACHE_ROOM_MIN, CachedBatch, Partition, Slot};
+use crate::{
+    base::{PartitionIndex, TopicId, TopicPartition},
+    limits,
+};
+
+/// Itself, the room that its cache keeps, half of its last block on average, its files and its names.
+const PARTITION_BYTES: usize =
+    size_of::<Partition>() + CACHE_ROOM_MIN * size_of::<CachedBatch>() + limits::BLOCK_BYTES / 2 + 1024;
 
 #[derive(Debug, Default)]
 pub struct Table {
@@ -67,6 +74,11 @@ impl Table {
     /// How many can be found.
     pub fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// What they take beside their batches, as far as it is the same for each.
+    pub fn bytes(&self) -> u64 {
+        (self.len() * PARTITION_BYTES) as u64
     }
 
     /// Those that can be found, in the order of their ids.

@@ -404,3 +404,19 @@ fn what_cannot_be_given_back_of_the_cache_stays_within_its_bound() {
         assert!(broker.shards[0].commit.cached_bytes <= budget.cache_bytes, "after {number} batches");
     }
 }
+
+/// Ten thousand partitions took tens of megabytes beside what `--memory` counts.
+#[test]
+fn partitions_take_their_part_of_the_cache_and_leave_half_of_it() {
+    let left = |partitions| {
+        let directory = tempfile::tempdir().expect("directory");
+        let mut broker = Broker::start(directory.path(), 1);
+        let all = broker.shards[0].config.budget.cache_bytes;
+        broker.create(partitions, Vec::new());
+        (broker.shards[0].cache_bytes(), all)
+    };
+    let (some, all) = left(100);
+    assert!(some + 100 * 4096 <= all, "{some} of {all} bytes are left");
+    let (half, all) = left(5000);
+    assert_eq!(half, all / 2);
+}
