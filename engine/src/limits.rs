@@ -21,8 +21,8 @@ pub const RECORD_ERRORS_MAX: usize = 100;
 /// Decompressed bytes at hand while a batch's records are walked.
 pub const WALK_WINDOW_BYTES: usize = 64 << 10;
 
-/// Work that opening batches may take of one turn, in bytes that lz4 would put out: about a quarter of a millisecond. A batch that needs more is gone
-/// on with in the next turn, behind whatever came in meanwhile.
+/// Work that opening batches may take of one turn, in bytes that lz4 would put out: about a quarter of a millisecond. A batch that
+/// needs more is gone on with in the next turn, behind whatever came in meanwhile.
 pub const WALK_BUDGET_PER_TURN: usize = 256 << 10;
 
 /// Memory for opening batches, however little there is in all: the window of zstd's levels up to 19, and what else it takes.

@@ -129,8 +129,8 @@ pub const FETCH_WAIT_MS_MAX: u64 = 10 * 60 * 1000;
 
 // The smallest extent's largest payload is a large frame.
 const _: () = assert!(LARGE_BYTES_MIN > engine::limits::EXTENT_BYTES_MIN as usize);
-// A part for beginnings holds several of them.
 const _: () = assert!(SWEEP_MS.is_multiple_of(RELIEF_MS));
+// A part for beginnings holds several of them.
 const _: () = assert!(BEGUN_BYTES_MAX + SCRATCH_BYTES <= SMALL_BYTES_MIN && BEGUN_BYTES_MIN < SCRATCH_BYTES);
 const _: () = assert!(SMALL_BYTES_MIN > 4 * SCRATCH_BYTES && LEASE_BYTES_MIN <= SCRATCH_BYTES);
 const _: () = assert!(POOLED_BYTES_MIN < SCRATCH_BYTES && SCRATCH_BYTES < POOLED_BYTES_MAX);

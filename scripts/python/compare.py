@@ -36,8 +36,10 @@ SIZES = {
     "100 B records, 64 KiB batches": ["-s", "100", "--batch-records", "640"],
 }
 LARGE = ["-s", "1024", "--batch-records", "900", "--in-flight", "8"]
-# Records a second that leave every broker which does not sync well below a full core, and the time a batch of them takes to fill.
-RATES = dict(zip(SIZES, [(40000, 5), (20000, 5), (300000, 5)]))
+SPREAD = ["-s", "1024", "--batch-records", "4"]
+# Records a second that leave every broker which does not sync well below a full core, and more time than a batch of them takes to fill.
+RATES = dict(zip(SIZES, [40000, 20000, 300000]))
+LINGER_MS = "5"
 # A contender that shows what syncing costs has these sizes and no higher rates.
 BRIEF_SIZES, BRIEF_RATE_MAX = 2, 20000
 
@@ -161,8 +163,8 @@ class Run:
     def at_rates(self):
         """What a record costs where nobody is short of anything."""
         for size, words in SIZES.items():
-            rate, linger_ms = RATES[size]
-            line = self.bench(f"produce at {rate}/s, {size}", "produce", "rated", [*words, "-r", str(rate), "--linger-ms", str(linger_ms)])
+            rate = RATES[size]
+            line = self.bench(f"produce at {rate}/s, {size}", "produce", "rated", [*words, "-r", str(rate), "--linger-ms", LINGER_MS])
             line["rate"] = rate
             yield line
             self.remove("rated")
@@ -170,19 +172,19 @@ class Run:
     def spread(self):
         for partitions in self.plan["partitions"]:
             topic = f"spread-{partitions}"
-            words = ["-s", "1024", "--batch-records", "4", "-p", str(partitions)]
+            words = [*SPREAD, "-p", str(partitions)]
             line = self.bench(f"produce to {partitions} partitions, 4 KiB batches", "produce", topic, words)
             line["partitions"] = partitions
             yield line
             self.remove(topic)
-        several = ["-s", "1024", "--batch-records", "4", "--request-batches", "16", "-p", "100"]
+        several = [*SPREAD, "--request-batches", "16", "-p", "100"]
         for keyed, words in [("unkeyed", []), ("keyed", ["--keys", "10000"])]:
             yield self.bench(f"produce to 100 partitions, 16 batches a request, {keyed}", "produce", f"{keyed}-100", several + words)
             self.remove(f"{keyed}-100")
 
 
 def profiled(contender, plan, generator_core):
-    """Where its time goes under the loads that the aims are about: {scenario: (the command, {use: part})}, or why that is not known."""
+    """Where its time goes under the loads that the aims are about: {scenario: {use: part}}, or why that is not known."""
     if why := profiles.missing():
         return why
     plain, _, tiny = SIZES.values()
@@ -192,7 +194,7 @@ def profiled(contender, plan, generator_core):
         ("produce, full speed, 100 B records, 64 KiB batches", "produce", "tiny", tiny),
         ("produce, full speed, 900 KiB batches", "produce", "large", LARGE),
         ("end to end at 20000/s", "latency", "rated", ["-r", "20000", "-s", "1024"]),
-        ("produce to 1000 partitions, 4 KiB batches", "produce", "spread", ["-s", "1024", "--batch-records", "4", "-p", "1000"]),
+        ("produce to 1000 partitions, 4 KiB batches", "produce", "spread", [*SPREAD, "-p", "1000"]),
     ]
     found = {}
     run = Run("profiled", contender, plan, generator_core)
@@ -202,8 +204,8 @@ def profiled(contender, plan, generator_core):
             # A topic is made first, and every load has a second of its own to warm up.
             begins = 1.5 if what == "consume" else 2.5
             recording = profiles.Recording(run.broker.process.pid, begins, plan["seconds"] - 0.5, run.broker.data.with_suffix(".perf"))
-            command = run.bench(scenario, what, topic, words)["command"]
-            found[scenario] = (command, recording.shares())
+            run.bench(scenario, what, topic, words)
+            found[scenario] = recording.shares()
     finally:
         run.broker.discard()
     return found

@@ -6,7 +6,7 @@ import subprocess
 from collections import Counter
 
 HERTZ = 1999
-# The first that a sample's stack has, from its innermost frame outwards, tells what it was for. Names are the kernel's and ours.
+# The first of these that a frame of a sample's stack matches, whichever, tells what it was for. Names are the kernel's and ours.
 USES = [
     ("page faults", r"asm_exc_page_fault|clear_page"),
     ("telling the device", r"virtqueue_notify|nvme_queue_rq|iowrite16"),

@@ -1,6 +1,7 @@
 """What Corelog means to reach, each aim with its figure: from the medians of a comparison's `Report`."""
 
 MAIN, ASYNC, KAFKA, FLUSHING = "Corelog sync", "Corelog async", "Kafka 4.3", "Kafka 4.3 flush"
+FULL_SPEED = "produce, full speed, "
 RSS_OVER_MEMORY_MIB = 64
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -32,11 +33,13 @@ class Reach:
         self.row(aim, bound, ratio, lambda ratio: ratio <= most if most is not None else ratio >= least, " ×")
 
     def all(self):
-        plain, small = "produce, full speed, 1 KiB records, 64 KiB batches", "produce, full speed, 1 KiB records, 16 KiB batches"
-        tiny, consume = "produce, full speed, 100 B records, 64 KiB batches", "consume, full speed, a topic larger than --memory"
-        for what, size in [("1 KiB record", plain), ("1 KiB record in 16 KiB batches", small), ("100 B record", tiny)]:
-            at_rate = next((s for s in self.report.scenarios if s.startswith("produce at") and s.endswith(size.split("speed")[1])), size)
-            for said, scenario in [("at a rate", at_rate), ("full speed", size)]:
+        sizes = ("1 KiB records, 64 KiB batches", "1 KiB records, 16 KiB batches", "100 B records, 64 KiB batches", "900 KiB batches")
+        plain, small, tiny, large = (FULL_SPEED + size for size in sizes)
+        consume = "consume, full speed, a topic larger than --memory"
+        for what, full_speed in [("1 KiB record", plain), ("1 KiB record in 16 KiB batches", small), ("100 B record", tiny)]:
+            size = full_speed.removeprefix(FULL_SPEED)
+            at_rate = next((s for s in self.report.scenarios if s.startswith("produce at ") and s.endswith(size)), None)
+            for said, scenario in [("at a rate", at_rate), ("full speed", full_speed)]:
                 self.ratio(f"CPU per {what}, produce, {said}, beside Kafka unsynced", scenario, "us", most=0.3)
         self.ratio("CPU per 1 KiB record, consume, beside Kafka", consume, "us", most=0.75)
         out = self.value(MAIN, consume, "s_per_gb")
@@ -70,7 +73,6 @@ class Reach:
                      lambda peak, bound=bound: peak <= bound, " MiB")  # fmt: skip
         self.row("start after SIGKILL to the first acknowledgement", "≤ 0.15 s", self.value(MAIN, "start after SIGKILL", "value"), lambda s: s <= 0.15, " s")
         self.row("idle CPU", "≤ 0.5 %", self.value(MAIN, "idle", "value"), lambda percent: percent <= 0.5, " %")
-        large = "produce, full speed, 900 KiB batches"
         journal = self.value(MAIN, large, "mb")
         disk = journal and journal * 1e6 / self.limits["disk_1024_kib_4_in_flight_bytes_per_s"]
         self.row("journal bandwidth, large batches, beside the disk's own, 1 MiB, 4 in flight", "≥ 0.8 ×", disk, lambda ratio: ratio >= 0.8, " ×")

@@ -208,8 +208,8 @@ NOTE_OF_LIMIT = (
 
 
 NOTE_OF_PROFILES = (
-    "Corelog sync, each load once more, under `perf record -g` (scripts/python/profiles.py): a sample is counted for the first use that its stack "
-    "has from the innermost frame outwards. On a virtual machine the page fault of a page's first touch and telling the device leave the guest."
+    "Corelog sync, each load once more, under `perf record -g` (scripts/python/profiles.py): a sample is counted for the first use of the "
+    "list there that a frame of its stack matches. On a virtual machine the page fault of a page's first touch and telling the device leave the guest."
 )
 
 
@@ -269,9 +269,9 @@ def limit_rows(limits):
 
 def profile_table(found):
     """(head, rows) of what `compare.profiled` found: a row a use, the largest first."""
-    uses = dict.fromkeys(use for _, shares in found.values() for use in shares)
-    largest = lambda use: max(shares.get(use, 0) for _, shares in found.values())
-    rows = [[use, *(f"{shares.get(use, 0) * 100:.1f}" for _, shares in found.values())] for use in sorted(uses, key=largest, reverse=True)]
+    uses = dict.fromkeys(use for shares in found.values() for use in shares)
+    largest = lambda use: max(shares.get(use, 0) for shares in found.values())
+    rows = [[use, *(f"{shares.get(use, 0) * 100:.1f}" for shares in found.values())] for use in sorted(uses, key=largest, reverse=True)]
     return ["% of the broker's CPU time", *found], rows
 
 
