@@ -6,10 +6,11 @@ use std::alloc::{self, Layout};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::pool;
+use super::{arena::Chunk, pool};
 use crate::limits::BLOCK_BYTES;
 
 /// A growable byte buffer whose memory is aligned to `BLOCK_BYTES` and whose capacity is a multiple of it.
@@ -17,6 +18,8 @@ pub struct AlignedBuf {
     start: NonNull<u8>,
     len: usize,
     capacity: usize,
+    /// Where the memory is a part of somebody else's, that.
+    home: Option<Arc<Chunk>>,
 }
 
 // SAFETY: the buffer owns its memory alone and has no interior mutability; moving or sharing it moves or shares plain
@@ -28,7 +31,7 @@ unsafe impl Sync for AlignedBuf {}
 impl AlignedBuf {
     /// Empty, with room for at least `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> AlignedBuf {
-        let mut buffer = AlignedBuf { start: dangling(), len: 0, capacity: 0 };
+        let mut buffer = AlignedBuf { start: dangling(), len: 0, capacity: 0, home: None };
         if capacity > 0 {
             buffer.reallocate(capacity);
         }
@@ -45,7 +48,16 @@ impl AlignedBuf {
         // SAFETY: the layout's size is not zero.
         let start = unsafe { alloc::alloc_zeroed(layout) };
         let Some(start) = NonNull::new(start) else { alloc::handle_alloc_error(layout) };
-        AlignedBuf { start, len, capacity: len }
+        AlignedBuf { start, len, capacity: len, home: None }
+    }
+
+    /// Empty, over a part of a chunk.
+    ///
+    /// # Safety
+    /// `start` is aligned to a block; the `capacity` bytes from there, whole blocks, lie in the chunk, and nobody else reaches them as long
+    /// as the buffer lives.
+    pub(super) unsafe fn within(home: Arc<Chunk>, start: NonNull<u8>, capacity: usize) -> AlignedBuf {
+        AlignedBuf { start, len: 0, capacity, home: Some(home) }
     }
 
     /// A copy of `bytes`, padded with zeros to whole blocks.
@@ -143,6 +155,12 @@ impl AlignedBuf {
         let Some(capacity) = capacity.checked_next_multiple_of(BLOCK_BYTES) else { capacity_overflow() };
         let capacity = AlignedBuf::memory_of(capacity);
         let wanted = layout(capacity);
+        if self.home.is_some() {
+            let mut larger = AlignedBuf::with_capacity(capacity);
+            larger.extend_from_slice(self);
+            *self = larger;
+            return;
+        }
         let start = if self.capacity == 0 {
             if let Some(start) = pool::take(capacity) {
                 self.start = start;
@@ -186,7 +204,7 @@ fn capacity_overflow() -> ! {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        if self.capacity > 0 && !pool::give(self.start, self.capacity) {
+        if self.capacity > 0 && self.home.is_none() && !pool::give(self.start, self.capacity) {
             // SAFETY: the memory was allocated with this layout and nobody borrows it any more.
             unsafe { alloc::dealloc(self.start.as_ptr(), layout(self.capacity)) };
         }

@@ -1,6 +1,6 @@
 //! Limits of the devices, each with its reason. One set per core unless it says otherwise.
 
-use crate::limits::BLOCK_BYTES;
+use crate::limits::{BLOCK_BYTES, GROUP_BYTES_MAX};
 
 /// Entries of a data ring (`--ring-entries`): Ops that the kernel works on at once. More wait their turn here.
 pub const RING_ENTRIES_DEFAULT: u32 = 256;
@@ -57,3 +57,14 @@ pub const POOLED_BYTES_MIN: usize = 64 << 10;
 pub const POOLED_BYTES_MAX: usize = 2 << 20;
 /// What one thread keeps of it, beside `--memory`: what a turn gives back, the next ones take.
 pub const POOL_BYTES_MAX: usize = 4 << 20;
+
+/// Memory of journal groups comes in chunks of so many bytes: a huge page, and room for two groups of `GROUP_BYTES_MAX`, so that what is
+/// left over at its end is little.
+pub const CHUNK_BYTES: usize = 2 << 20;
+/// Free chunks that are kept: the next group's, and what a turn gives back at once.
+pub const CHUNKS_SPARE_MAX: usize = 2;
+/// So many are looked at for a free one: those that slow readers hold are few, and behind them it is younger memory.
+pub const CHUNKS_LOOKED_AT: usize = 16;
+
+const _: () = assert!(CHUNK_BYTES >= 2 * GROUP_BYTES_MAX && CHUNK_BYTES.is_power_of_two());
+const _: () = assert!(CHUNKS_SPARE_MAX < CHUNKS_LOOKED_AT);

@@ -3,6 +3,7 @@
 //!
 //! `device` is the door; `pump` carries its completions into the executor; `lock`, `host` and `clock` serve the start.
 
+pub mod arena;
 pub mod buffer;
 pub mod clock;
 pub mod device;

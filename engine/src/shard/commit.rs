@@ -13,10 +13,7 @@ use super::{
 use crate::{
     base::{JournalSequence, Offset},
     config::Durability,
-    io::{
-        buffer::AlignedBuf,
-        journal::{format::FrameKind, layout::GroupSize, writer::Frame},
-    },
+    io::journal::{format::FrameKind, layout::GroupSize, writer::Frame},
     limits,
     log::Placement,
     op::{Class, Done, Op, Path, Sync},
@@ -73,6 +70,7 @@ struct InFlight {
 struct CachedGroup {
     sequence: JournalSequence,
     data: Bytes,
+    memory_bytes: usize,
     slots: Vec<Slot>,
     /// What all groups before it took.
     grouped_before: u64,
@@ -80,7 +78,7 @@ struct CachedGroup {
 
 impl CachedGroup {
     fn bytes(&self) -> u64 {
-        (AlignedBuf::memory_of(self.data.len()) + self.slots.len() * CACHED_BATCH_BYTES) as u64
+        (self.memory_bytes + self.slots.len() * CACHED_BATCH_BYTES) as u64
     }
 }
 
@@ -288,6 +286,7 @@ impl Shard {
         let cached = CachedGroup {
             sequence: group.sequence,
             data: group.data.clone(),
+            memory_bytes: group.memory_bytes,
             slots: slots.split_off(images),
             grouped_before: self.commit.grouped_bytes,
         };
@@ -380,6 +379,8 @@ impl Shard {
             }
             let Some(group) = self.commit.groups.pop_front() else { return };
             self.commit.cached_bytes -= group.bytes();
+            drop(group.data);
+            self.journal.trim_memory();
             for slot in group.slots {
                 let Some(partition) = self.table.get_mut(slot) else { continue };
                 if partition.cache.front().is_some_and(|batch| batch.sequence <= group.sequence) {
@@ -414,7 +415,8 @@ mod tests {
     fn group(sequence: u64, batches: usize, before: &Commit) -> CachedGroup {
         CachedGroup {
             sequence: JournalSequence(sequence),
-            data: AlignedBuf::zeroed(limits::BLOCK_BYTES).freeze(),
+            data: Bytes::from_static(&[0; limits::BLOCK_BYTES]),
+            memory_bytes: limits::BLOCK_BYTES,
             slots: vec![Slot(0); batches],
             grouped_before: before.grouped_bytes,
         }

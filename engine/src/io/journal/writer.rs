@@ -16,7 +16,7 @@ use crate::{
     base::{
         CoreId, FilePosition, Incarnation, JournalSequence, LeaderEpoch, Offset, OwnerEpoch, TopicPartition,
     },
-    io::buffer::AlignedBuf,
+    io::arena::Arena,
     limits::BLOCK_BYTES,
     op::FileName,
     record,
@@ -43,6 +43,8 @@ pub struct GroupWrite {
     pub file: FileName,
     pub position: u64,
     pub data: Bytes,
+    /// What `data` takes of memory, with what could not be used for it.
+    pub memory_bytes: usize,
     pub sequence: JournalSequence,
     /// The payload of each frame, as slices of `data`, placed: base offset and leader epoch patched.
     pub payloads: Vec<Bytes>,
@@ -82,6 +84,7 @@ pub struct Journal {
     next: JournalSequence,
     durable: JournalSequence,
     secrets: u64,
+    memory: Arena,
 }
 
 /// Where a core's journal and checkpoints live.
@@ -117,6 +120,7 @@ impl Journal {
             next: JournalSequence(1),
             durable: JournalSequence(0),
             secrets: seed,
+            memory: Arena::default(),
         }
     }
 
@@ -185,7 +189,7 @@ impl Journal {
         let opened = self.make_room(length);
         let active = self.active.as_mut().expect("make_room leaves an active extent");
         let group_at = if opened { BLOCK_BYTES } else { 0 };
-        let mut data = AlignedBuf::with_capacity(group_at + padded(length));
+        let (mut data, memory_bytes) = self.memory.take(group_at + padded(length));
         for (frame, place) in frames.iter().zip(&places) {
             // Headers, which are written below, and padding.
             data.extend_zeros(group_at + place.range.start - data.len());
@@ -232,13 +236,18 @@ impl Journal {
             .map(|place| data.slice(group_at + place.range.start..group_at + place.range.end))
             .collect();
         let file = self.extents[active.index].file.clone();
-        GroupWrite { file, position, data, sequence: header.sequence, payloads }
+        GroupWrite { file, position, data, memory_bytes, sequence: header.sequence, payloads }
     }
 
     /// The group of this number is in stable storage, and with it all before it.
     pub fn committed(&mut self, sequence: JournalSequence) {
         assert_eq!(sequence.0, self.durable.0 + 1, "groups commit in order");
         self.durable = sequence;
+    }
+
+    /// Gives back to the kernel what groups that are gone have left.
+    pub fn trim_memory(&mut self) {
+        self.memory.trim();
     }
 
     /// Frees the extents whose groups all end at or below `sequence`. Only after the checkpoint that covers them is durable.
