@@ -3,8 +3,11 @@
 /// The unit of O_DIRECT: position, length and memory of such an I/O are multiples of it.
 pub const BLOCK_BYTES: usize = 4096;
 
-/// A group commit's largest size on disk, header and padding included.
-pub const GROUP_BYTES_MAX: usize = 1 << 20;
+/// A group commit's largest size on disk, header and padding included: four of them in flight fill a device.
+pub const GROUP_BYTES_MAX: usize = 512 << 10;
+
+/// A turn that has copied so much into groups leaves what else there is to the next one: everybody on the core waits for it.
+pub const TURN_BUILT_BYTES: usize = 512 << 10;
 
 /// A batch of this many compressed bytes may expand to this many times as much before it is refused.
 pub const EXPANSION_RATIO_MAX: usize = 1024;

@@ -141,7 +141,7 @@ mod tests {
     fn memory_of_groups_that_are_gone_is_that_of_the_next_ones() {
         let mut arena = Arena::default();
         let mut held = VecDeque::new();
-        for number in 0..2_000u32 {
+        for number in 0..1_000u32 {
             let bytes = [4_096, 70_000, 900_000, 300_000][number as usize % 4];
             held.push_back((filled(&mut arena, bytes, number as u8).0, number as u8));
             if held.len() > 16 {

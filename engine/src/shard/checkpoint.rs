@@ -219,10 +219,10 @@ impl Shard {
         memory || journal || self.checkpoint.wanted || self.checkpoint.is_stopping()
     }
 
-    /// Gives the jobs under way their next writes, one each in turn, until it has built as much as one large write: what is left is
-    /// for the next turn, behind whatever comes in meanwhile.
+    /// Gives the jobs under way their next writes, one each in turn, until it has built as much as one large write, with the turn's groups
+    /// unless somebody waits for it: what is left is for the next turn, behind whatever comes in meanwhile.
     fn write_flushes(&mut self, now: Now) {
-        let mut built = 0;
+        let mut built = if self.is_urgent() { 0 } else { self.commit.turn_bytes };
         while !self.checkpoint.writers.is_empty() {
             if built >= self.config.pacing.flush_write_bytes {
                 self.wake = true;

@@ -48,6 +48,8 @@ pub struct Commit {
     pub cached_bytes: u64,
     /// The same, of every group since start.
     grouped_bytes: u64,
+    /// Built into groups in this turn.
+    pub turn_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,10 @@ impl Commit {
 impl Shard {
     pub(super) fn group_commit(&mut self) {
         if self.commit.frames.is_empty() && self.commit.images.is_empty() {
+            return;
+        }
+        if self.commit.turn_bytes >= limits::TURN_BUILT_BYTES {
+            self.wake = true;
             return;
         }
         if !self.commit.in_flight.is_empty() {
@@ -283,6 +289,7 @@ impl Shard {
         }
         self.commit.built = in_flight.last;
         let bytes = group.data.len() as u64;
+        self.commit.turn_bytes += group.data.len();
         let cached = CachedGroup {
             sequence: group.sequence,
             data: group.data.clone(),

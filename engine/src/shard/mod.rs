@@ -262,6 +262,7 @@ impl Shard {
         }
         self.measures.at(now);
         self.wake = false;
+        self.commit.turn_bytes = 0;
         self.expire_watches(now);
         self.expire_produces(now);
         self.enforce_retention(now);
