@@ -25,7 +25,7 @@ from reach import MAIN
 DISK_FREE_MIN = 16 << 30
 
 # `warm`: seconds at full speed before anything is measured, for a broker that compiles while it runs, and for one that does not.
-QUICK = {"runs": 1, "seconds": 3, "warm": (8, 2), "idle": 5, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "without": ["Kafka 3.9", "Corelog 64M"]}
+QUICK = {"runs": 1, "seconds": 3, "warm": (8, 2), "idle": 3, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "without": ["Kafka 3.9", "Corelog 64M"]}
 FULL = {"runs": 3, "seconds": 5, "warm": (60, 10), "idle": 10, "rates": [1000, 20000, 60000, 100000, 200000], "partitions": [1, 1000, 10000]}
 SMOKE = {"runs": 1, "seconds": 1, "warm": (1, 1), "idle": 1, "rates": [1000, 20000], "partitions": [1, 10]}
 
@@ -37,11 +37,15 @@ SIZES = {
 }
 LARGE = ["-s", "1024", "--batch-records", "900", "--in-flight", "8"]
 SPREAD = ["-s", "1024", "--batch-records", "4"]
-# Records a second that leave every broker which does not sync well below a full core, and more time than a batch of them takes to fill.
-RATES = dict(zip(SIZES, [40000, 20000, 300000]))
+# Records a second that keep every broker which does not sync busy and leave it a third of its core, and no batch waits for LINGER_MS.
+RATES = dict(zip(SIZES, [100000, 60000, 1000000]))
 LINGER_MS = "5"
 # A contender that shows what syncing costs has these sizes and no higher rates.
 BRIEF_SIZES, BRIEF_RATE_MAX = 2, 20000
+
+
+def at_rate(size):
+    return [*SIZES[size], "-r", str(RATES[size]), "--linger-ms", LINGER_MS]
 
 
 def thread_seconds(pid):
@@ -162,9 +166,8 @@ class Run:
 
     def at_rates(self):
         """What a record costs where nobody is short of anything."""
-        for size, words in SIZES.items():
-            rate = RATES[size]
-            line = self.bench(f"produce at {rate}/s, {size}", "produce", "rated", [*words, "-r", str(rate), "--linger-ms", LINGER_MS])
+        for size, rate in RATES.items():
+            line = self.bench(f"produce at {rate}/s, {size}", "produce", "rated", at_rate(size))
             line["rate"] = rate
             yield line
             self.remove("rated")
@@ -187,8 +190,9 @@ def profiled(contender, plan, generator_core):
     """Where its time goes under the loads that the aims are about: {scenario: {use: part}}, or why that is not known."""
     if why := profiles.missing():
         return why
-    plain, _, tiny = SIZES.values()
+    (size, plain), _, (_, tiny) = SIZES.items()
     loads = [
+        (f"produce at {RATES[size]}/s, {size}", "produce", "at-a-rate", at_rate(size)),
         ("produce, full speed, 1 KiB records, 64 KiB batches", "produce", "plain", plain),
         ("consume, full speed, a topic larger than --memory", "consume", "plain", []),
         ("produce, full speed, 100 B records, 64 KiB batches", "produce", "tiny", tiny),
@@ -238,11 +242,11 @@ def main():
     began, results = time.time(), []
     limits = physical.measure(cpus[0], cpus[1])
     for number in range(1, plan["runs"] + 1):
+        if not given.smoke:
+            touch_memory()
         for name, contender in compared.items():
             if number > 1 and contender.once:
                 continue
-            if not given.smoke:
-                touch_memory()
             for line in Run(name, contender, plan, str(cpus[1])).lines():
                 line["run"] = number
                 results.append(line)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import plots
-from reach import Reach
+from reach import MAIN, Reach
 
 LINKS_GBITS = (10, 25, 100)
 PERCENTILES = [(50, "p50"), (90, "p90"), (99, "p99"), (99.9, "p99.9"), (99.99, "p99.99")]
@@ -191,7 +191,7 @@ class Report:
     def head(self):
         lines = [f"{platform.system()} {platform.release()}, {processor()}, {os.cpu_count()} CPUs, {total_memory()}, {disk()}"]
         lines.append(f"Broker on CPU {self.cpus[0]}, load generator on CPU {self.cpus[1]}; {self.plan['runs']} interleaved runs of each broker, "
-                     f"{self.plan['seconds']} s a scenario after {self.plan['warm'][0]} s of warm-up at full speed (Corelog: {self.plan['warm'][1]}); free memory touched before each; "
+                     f"{self.plan['seconds']} s a scenario after {self.plan['warm'][0]} s of warm-up at full speed (Corelog: {self.plan['warm'][1]}); free memory touched before each run; "
                      f"{self.seconds / 60:.0f} minutes in all; {time.strftime('%Y-%m-%d %H:%M %Z')}; {version()}.")  # fmt: skip
         lines += [f"**{name}**: {what}." for name, what in self.what.items()]
         lines.append("Medians, with the lowest and highest of several runs. ˢ the broker's core is full; ᵍ the generator's core is full: the "
@@ -279,6 +279,9 @@ def write(out, results, what, plan, cpus, seconds, limits, memory, profiles="the
     report = Report(results, what, plan, cpus, seconds)
     out.mkdir(parents=True, exist_ok=True)
     lines = [*results, {"broker": "none", "scenario": "the machine itself", "command": "scripts/python/physical.py", "figures": limits}]
+    if not isinstance(profiles, str):
+        command = "perf record -g, scripts/python/profiles.py"
+        lines += [{"broker": MAIN, "scenario": scenario, "command": command, "profile": shares} for scenario, shares in profiles.items()]
     (out / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     text, page = ["# Corelog beside Apache Kafka", ""], ["<h1>Corelog beside Apache Kafka</h1>"]
     text += ["Made by `scripts/compare`; not edited.", ""]
