@@ -87,6 +87,13 @@ pub const RETENTION_CHECKS_PER_TURN: usize = 256;
 
 /// Cold reads under way at a time, per core; the rest wait their turn.
 pub const COLD_READS_MAX: usize = 16;
+/// The part of the memory for cold reads that read-ahead may have: with all of it, readers that are too many would each drop what was
+/// read for another just before it is asked for.
+pub const READ_AHEAD_DIVISOR: u64 = 2;
+/// What was read ahead is given up when nobody asks for it in this time: clients that still read come back in milliseconds.
+pub const READ_AHEAD_HELD_MS: u64 = 1000;
+/// Places per core at which something is read ahead, or shall be; the oldest goes for a new one.
+pub const READ_AHEADS_MAX: usize = 64;
 /// Less is read, and not sent from the file: looking for the bounds of a range would cost more than it saves.
 pub const RANGE_BYTES_MIN: usize = 16 << 10;
 /// Reads for the batch that a range begins with: at the usual interval of index entries it is found by the first.

@@ -21,7 +21,7 @@ use crate::{
     record::{BatchHeader, HEADER_BYTES},
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// In the time index: the last entry older than the time.
     Time(EntrySearch, Timestamp),
@@ -33,7 +33,7 @@ enum Phase {
     Log { position: u32, length: u32 },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cold {
     directory: Arc<str>,
     /// As of the recovery point: what lies behind is in the cache.
@@ -85,6 +85,14 @@ impl Cold {
     ) -> Cold {
         let phase = Phase::Log { position: position.0, length: read_bytes };
         Cold::new(directory, segment, segment.base, phase, read_bytes)
+    }
+
+    /// The read of the log behind this one, as the segment is now. It ends at a block's end, so that it is one request of the device
+    /// like the first.
+    pub fn behind(&self, segment: Segment, position: FilePosition) -> Cold {
+        let length = self.read_bytes.saturating_sub(position.0 % BLOCK_BYTES as u32);
+        let phase = Phase::Log { position: position.0, length };
+        Cold::new(self.directory.clone(), segment, segment.base, phase, self.read_bytes).by(self.path)
     }
 
     fn new(directory: Arc<str>, segment: Segment, target: Offset, phase: Phase, read_bytes: u32) -> Cold {

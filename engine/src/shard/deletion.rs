@@ -100,6 +100,7 @@ impl Shard {
         partition.live.advance_start(start);
         partition.flushed.advance_start(start);
         partition.moving_start = partition.moving_start.filter(|(moving, _)| *moving > start);
+        self.forget_ahead(slot);
         self.retire_breached(slot);
     }
 

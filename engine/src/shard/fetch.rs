@@ -13,10 +13,11 @@ use super::{
     command::{Bearer, CallId, Fetch, FetchPartition, Fetched, RecordRange, Reply},
     partition::{Cursor, Partition, Slot},
     range_search::Ranging,
+    read_ahead::{Chunk, Taken},
     settings::SegmentIo,
 };
 use crate::{
-    base::{FilePosition, LeaderEpoch, Offset},
+    base::{FilePosition, LeaderEpoch, Now, Offset},
     error::ErrorCode,
     limits::RANGE_BYTES_MIN,
     op::Done,
@@ -46,51 +47,96 @@ enum Step {
     Cold(Slot, Cold),
 }
 
+/// An answer cut out of a chunk.
+pub struct Cut {
+    pub answer: Fetched,
+    /// Where its reader goes on in the same segment.
+    pub cursor: Option<Cursor>,
+}
+
+impl From<Fetched> for Cut {
+    fn from(answer: Fetched) -> Cut {
+        Cut { answer, cursor: None }
+    }
+}
+
 impl Shard {
-    pub(super) fn fetch(&mut self, call: CallId, request: Fetch) {
+    pub(super) fn fetch(&mut self, now: Now, call: CallId, request: Fetch) {
         let answers = Vec::with_capacity(request.partitions.len());
         let bytes_left = request.bytes_max as usize;
         let job =
             self.fetches.jobs.insert(Job { call, request, answers, bytes_left, cold: None, removals: 0 });
-        self.continue_fetch(job);
+        self.continue_fetch(now, job);
+        self.start_cold_reads();
     }
 
-    fn continue_fetch(&mut self, number: usize) {
+    fn continue_fetch(&mut self, now: Now, number: usize) {
         loop {
             let job = &self.fetches.jobs[number];
             let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { break };
             let anything = job.answers.iter().any(|answer| !answer.is_empty());
             let limit = job.bytes_left.min(part.bytes_max as usize);
-            match self.read_part(&part, limit, anything, job.request.bearer) {
-                Step::Answer(answer) => {
-                    self.count_out(&part, &answer, false);
-                    let job = &mut self.fetches.jobs[number];
-                    job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
-                    job.answers.push(answer);
-                }
+            let (answer, from_disk) = match self.read_part(&part, limit, anything, job.request.bearer) {
+                Step::Answer(answer) => (answer, false),
                 Step::Cold(slot, cold) => {
-                    let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
-                    let bytes = cold.read_length();
-                    let job = &mut self.fetches.jobs[number];
-                    (job.cold, job.removals) = (Some((slot, cold)), removals);
-                    self.cold_turns.wait(Reader::Fetch(number), bytes);
-                    self.start_cold_reads();
-                    return;
+                    match self.read_cold(now, number, slot, cold, &part, limit, anything) {
+                        Some(answer) => (answer, true),
+                        None => return,
+                    }
                 }
-            }
+            };
+            self.count_out(&part, &answer, from_disk);
+            let job = &mut self.fetches.jobs[number];
+            job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
+            job.answers.push(answer);
         }
         let job = self.fetches.jobs.remove(number);
         self.reply(job.call, Reply::Fetched(job.answers));
     }
 
-    /// Of fetches and of ListOffsets.
+    /// The answer, if it was read ahead; none: the job waits for the disk, for `cold` or for what is read ahead already.
+    #[allow(clippy::too_many_arguments)]
+    fn read_cold(
+        &mut self,
+        now: Now,
+        number: usize,
+        slot: Slot,
+        cold: Cold,
+        part: &FetchPartition,
+        limit: usize,
+        anything: bool,
+    ) -> Option<Fetched> {
+        let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
+        let (cold, waits) = match self.take_ahead(slot, part.offset, number) {
+            Taken::Nothing => (cold, true),
+            Taken::Reading(cold) => (cold, false),
+            Taken::Held(mut cold, chunk) => {
+                let answer = self.chunk_answer(now, slot, &mut cold, part, &chunk, limit, anything);
+                if answer.is_some() {
+                    return answer;
+                }
+                (cold, true)
+            }
+        };
+        if waits {
+            self.cold_turns.wait(Reader::Fetch(number), cold.read_length());
+        }
+        let job = &mut self.fetches.jobs[number];
+        (job.cold, job.removals) = (Some((slot, cold)), removals);
+        None
+    }
+
+    /// Of fetches and of ListOffsets; then what is read ahead, which makes room for them.
     pub(super) fn start_cold_reads(&mut self) {
-        while let Some(reader) = self.cold_turns.next() {
-            match reader {
-                Reader::Fetch(number) => self.push_cold_read(number),
-                Reader::Offsets(number) => self.push_offsets_read(number),
+        loop {
+            while self.cold_turns.lacks_memory() && self.read_ahead.drop_oldest(&mut self.cold_turns) {}
+            match self.cold_turns.next() {
+                Some(Reader::Fetch(number)) => self.push_cold_read(number),
+                Some(Reader::Offsets(number)) => self.push_offsets_read(number),
+                None => break,
             }
         }
+        self.start_reads_ahead();
     }
 
     fn push_cold_read(&mut self, number: usize) {
@@ -166,13 +212,13 @@ impl Shard {
         })
     }
 
-    pub(super) fn fetch_read(&mut self, number: usize, done: Done) {
+    pub(super) fn fetch_read(&mut self, now: Now, number: usize, done: Done) {
         let job = &mut self.fetches.jobs[number];
         let Some((slot, mut cold)) = job.cold.take() else { return };
         self.cold_turns.done(cold.read_length());
         if self.table.get(slot).is_some_and(|partition| partition.read_anew(job.removals)) {
             // Perhaps the segment is no more: where the offset is now must be looked up again.
-            self.continue_fetch(number);
+            self.continue_fetch(now, number);
             self.start_cold_reads();
             return;
         }
@@ -188,7 +234,8 @@ impl Shard {
         let answer = match progress {
             Progress::More => None,
             Progress::Chunk { position, bytes } => {
-                self.cold_answer(slot, &mut cold, &part, position, &bytes, limit, anything)
+                let chunk = Chunk { position, bytes };
+                self.chunk_answer(now, slot, &mut cold, &part, &chunk, limit, anything)
             }
             Progress::Range { range, next, behind } => {
                 Some(self.range_answer(slot, &cold, &part, RecordRange { bytes: range, next }, behind))
@@ -206,7 +253,7 @@ impl Shard {
         let job = &mut self.fetches.jobs[number];
         job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
         job.answers.push(answer);
-        self.continue_fetch(number);
+        self.continue_fetch(now, number);
         self.start_cold_reads();
     }
 
@@ -232,19 +279,19 @@ impl Shard {
 
     /// Cuts the answer out of a chunk; none: another read is needed, and `cold` says where.
     #[allow(clippy::too_many_arguments)]
-    fn cold_answer(
+    pub(super) fn cold_answer(
         &mut self,
         slot: Slot,
         cold: &mut Cold,
         part: &FetchPartition,
-        position: FilePosition,
-        chunk: &Bytes,
+        chunk: &Chunk,
         limit: usize,
         anything: bool,
-    ) -> Option<Fetched> {
+    ) -> Option<Cut> {
         let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else {
-            return Some(refused(ErrorCode::NotLeaderOrFollower, None));
+            return Some(refused(ErrorCode::NotLeaderOrFollower, None).into());
         };
+        let Chunk { position, bytes: chunk } = chunk;
         let (mut first, mut end, mut next) = (None, 0, part.offset);
         let mut walked = 0;
         for (at, header) in record::headers(chunk) {
@@ -262,14 +309,16 @@ impl Shard {
         }
         match first {
             Some(start) => {
-                let records = if end > start { vec![part_of(chunk, start..end)] } else { Vec::new() };
+                let whole = cold.read_length() as usize;
+                let records = if end > start { vec![part_of(chunk, start..end, whole)] } else { Vec::new() };
                 let segment = cold.segment().base;
-                if end > start && position.0 as usize + end < cold.segment().size.0 as usize {
-                    let position = FilePosition(position.0 + end as u32);
-                    let cursor = Cursor { offset: next, segment, position, entry: None };
+                let goes_on = end > start && position.0 as usize + end < cold.segment().size.0 as usize;
+                let position = FilePosition(position.0 + end as u32);
+                let cursor = goes_on.then_some(Cursor { offset: next, segment, position, entry: None });
+                if let Some(cursor) = cursor {
                     partition.remember(part.offset, cursor);
                 }
-                Some(found(partition, records))
+                Some(Cut { answer: found(partition, records), cursor })
             }
             None => {
                 let from = FilePosition(position.0 + walked as u32);
@@ -282,7 +331,7 @@ impl Shard {
                     let next = partition.flushed.segments().find(|one| one.base > base && one.size.0 > 0);
                     let Some(next) = next else {
                         let records = cached(partition, part.offset, limit, anything);
-                        return Some(found(partition, records));
+                        return Some(found(partition, records).into());
                     };
                     let (directory, start) = (partition.directory.clone(), FilePosition(0));
                     *cold = Cold::at_position(directory, *next, start, self.config.read_bytes)
@@ -292,17 +341,17 @@ impl Shard {
                 let at_end = from.0 >= cold.segment().size.0;
                 if at_end || (walked == 0 && !cut) {
                     let reason = format!("no batch with offset {} where the index says", part.offset);
-                    return Some(self.unreadable(slot, &reason));
+                    return Some(self.unreadable(slot, &reason).into());
                 }
                 // Not reached yet, or the batch is longer than the read.
                 let progress = walked > 0 || size.is_some_and(|size| size > rest.len());
                 if !progress {
                     let reason = format!("the batch at byte {from} is not one");
-                    return Some(self.unreadable(slot, &reason));
+                    return Some(self.unreadable(slot, &reason).into());
                 }
                 if !cold.continue_at(from, size.unwrap_or(0)) {
                     let reason = format!("the batch at byte {from} is longer than its segment");
-                    return Some(self.unreadable(slot, &reason));
+                    return Some(self.unreadable(slot, &reason).into());
                 }
                 None
             }
@@ -345,9 +394,9 @@ fn cached(partition: &Partition, offset: Offset, limit: usize, anything: bool) -
     records
 }
 
-/// A part of what was read; one that is small is copied, so that it does not hold the memory of the whole.
-fn part_of(chunk: &Bytes, range: Range<usize>) -> Bytes {
-    if 2 * range.len() < chunk.len() { Bytes::copy_from_slice(&chunk[range]) } else { chunk.slice(range) }
+/// A part of a read of `whole` bytes; one that is small is copied, so that it does not hold the memory of them all.
+fn part_of(chunk: &Bytes, range: Range<usize>, whole: usize) -> Bytes {
+    if 2 * range.len() < whole { Bytes::copy_from_slice(&chunk[range]) } else { chunk.slice(range) }
 }
 
 fn found(partition: &Partition, records: Vec<Bytes>) -> Fetched {
@@ -374,8 +423,9 @@ mod tests {
     fn a_small_part_of_what_was_read_does_not_hold_the_rest() {
         let chunk = Bytes::from(vec![7; 1000]);
         let inside = chunk.as_ptr_range();
-        assert!(inside.contains(&part_of(&chunk, 100..700).as_ptr()));
-        assert!(!inside.contains(&part_of(&chunk, 100..300).as_ptr()));
-        assert_eq!(part_of(&chunk, 100..300), chunk.slice(100..300));
+        assert!(inside.contains(&part_of(&chunk, 100..700, 1000).as_ptr()));
+        assert!(!inside.contains(&part_of(&chunk, 100..300, 1000).as_ptr()));
+        assert!(!inside.contains(&part_of(&chunk, 100..700, 2000).as_ptr()), "the rest of a longer read");
+        assert_eq!(part_of(&chunk, 100..300, 1000), chunk.slice(100..300));
     }
 }

@@ -92,7 +92,8 @@ struct Io {
 
 const SYNC_KINDS: [&str; 5] = ["journal", "write", "filesystem", "file", "directory"];
 const IO_KINDS: [&str; 3] = ["read", "write", "other"];
-const PURPOSES: [&str; 7] = ["journal", "space", "flush", "checkpoint", "fetch", "delete", "compact"];
+const PURPOSES: [&str; 8] =
+    ["journal", "space", "flush", "checkpoint", "fetch", "delete", "compact", "read_ahead"];
 
 fn purpose_index(purpose: Purpose) -> usize {
     match purpose {
@@ -103,6 +104,7 @@ fn purpose_index(purpose: Purpose) -> usize {
         Purpose::Fetch(_) | Purpose::Offsets(_) => 4,
         Purpose::Retire(_) | Purpose::Rename(_) | Purpose::RemoveTree(_) | Purpose::SyncRoot => 5,
         Purpose::Clean => 6,
+        Purpose::ReadAhead(_) => 7,
     }
 }
 

@@ -2,7 +2,7 @@
 //! here waits, reads a clock or touches a device. One file per flow:
 //!
 //! `produce` (with `opening`; `lateness`: not in time) → `commit` (journal) → `flush` and `checkpoint` (segments) · `fetch` and `watch` (long poll), with `cold` for what
-//! is only on disk · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `cleaner`,
+//! is only on disk and `read_ahead` for who reads on · `offsets` and `inspect` · `deletion` (log starts), `retention` and `retirement` (segments that go) · `cleaner`,
 //! `cleaning` and `swap` (compaction) · `control` (metadata, on core 0) and `publish` (every core) · `recover` (start).
 
 mod admit;
@@ -31,6 +31,7 @@ mod partition;
 mod produce;
 mod publish;
 mod range_search;
+mod read_ahead;
 mod recover;
 mod replay;
 mod retention;
@@ -79,6 +80,7 @@ use offsets::OffsetJobs;
 use opening::Openings;
 use partition::Slot;
 use produce::Produces;
+use read_ahead::ReadAhead;
 pub use recover::{Boot, BootConfig, BootError, boot};
 pub use retention::RetentionCheck;
 use retention::Retentions;
@@ -106,6 +108,8 @@ enum Purpose {
     Fetch(usize),
     /// Likewise of a ListOffsets.
     Offsets(usize),
+    /// A read that nobody waited for when it began, by number.
+    ReadAhead(u64),
     /// Files of a segment that is in use no more get out of the way, or go; by retirement.
     Retire(usize),
     /// Compaction's reads, writes and renames.
@@ -143,6 +147,7 @@ pub struct Shard {
     checkpoint: Checkpoints,
     fetches: Fetches,
     cold_turns: ColdTurns,
+    read_ahead: ReadAhead,
     offsets: OffsetJobs,
     watches: Watches,
     deletions: Deletions,
@@ -190,7 +195,7 @@ impl Shard {
         }
         match command {
             Command::Produce(request) => self.produce(now, call, request),
-            Command::Fetch(request) => self.fetch(call, request),
+            Command::Fetch(request) => self.fetch(now, call, request),
             Command::Watch(request) => self.watch(now, call, request),
             Command::Cancel(watching) => self.cancel(watching),
             Command::ListOffsets(queries) => self.list_offsets(call, queries),
@@ -242,8 +247,9 @@ impl Shard {
             Purpose::FlushTail(slot) => self.tail_read(slot, done),
             Purpose::FlushWrite(slot) => self.flush_op_done(slot, done),
             Purpose::Checkpoint => self.checkpoint_op_done(now, done),
-            Purpose::Fetch(job) => self.fetch_read(job, done),
+            Purpose::Fetch(job) => self.fetch_read(now, job, done),
             Purpose::Offsets(job) => self.offsets_read(job, done),
+            Purpose::ReadAhead(number) => self.ahead_read(now, number, done),
             Purpose::Retire(retirement) => self.retire_op_done(now, retirement, done),
             Purpose::Clean => self.cleaning_op_done(now, done),
             Purpose::Rename(slot) => self.renamed(now, slot, done),
@@ -267,6 +273,7 @@ impl Shard {
         self.expire_produces(now);
         self.enforce_retention(now);
         self.remove_retired(now);
+        self.expire_read_ahead(now);
         self.advance_control(now);
         self.resume_opening(now);
         self.advance_groups(now);
@@ -305,6 +312,7 @@ impl Shard {
             self.checkpoint.next_deadline(),
             self.retentions.next_deadline(),
             self.retirements.next_deadline(),
+            self.read_ahead.next_deadline(),
             self.coordinator.next_deadline(),
             self.cleaner.next_deadline(),
             self.expiry.next_deadline(),

@@ -116,6 +116,7 @@ impl Shard {
 
     fn delete_partition(&mut self, slot: Slot) {
         self.drop_watchers(slot);
+        self.forget_ahead(slot);
         let Some(partition) = self.table.get_mut(slot) else { return };
         partition.deleted = true;
         let first = partition.cache_index(partition.flushed.next());

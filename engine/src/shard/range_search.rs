@@ -34,7 +34,7 @@ enum Look {
     Found { start: u32, end: u32, next: Offset },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RangeSearch {
     ranging: Ranging,
     /// Number of an index entry not behind where the range begins, then of the one where it ends.

@@ -85,6 +85,7 @@ impl Shard {
         partition.removals += 1;
         let directory = partition.directory.clone();
         let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
+        self.forget_ahead(slot);
         tracing::info!(partition = %directory, segments = ?bases, "segments are deleted");
         for segment in segments {
             let mut files = names::segment_files(&directory, segment.base).to_vec();

@@ -76,7 +76,7 @@ pub struct Budget {
     pub walk_bytes: usize,
     /// What compaction may open one batch to; a larger one is left as it is.
     pub opening_bytes: usize,
-    /// Buffers that are read into from disk for fetches and ListOffsets; one is always allowed.
+    /// Buffers that are read into from disk for fetches and ListOffsets, and what is read ahead; one is always allowed.
     pub cold_bytes: u64,
 }
 

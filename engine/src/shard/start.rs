@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    Checkpoints, Commit, Control, Deletions, Expiry, Fetches, OffsetJobs, Openings, Produces, Retentions,
-    Retirements, Settings, Shard, ShardSeed, Table, Watches,
+    Checkpoints, Commit, Control, Deletions, Expiry, Fetches, OffsetJobs, Openings, Produces, ReadAhead,
+    Retentions, Retirements, Settings, Shard, ShardSeed, Table, Watches,
     cleaner::Cleaner,
     cold_turns::ColdTurns,
     control::{METADATA_LOG, METADATA_TOPIC},
@@ -87,6 +87,7 @@ impl Shard {
             checkpoint: Checkpoints::new(incarnation, checkpoint_number),
             fetches: Fetches::default(),
             cold_turns: ColdTurns::new(budget.cold_bytes),
+            read_ahead: ReadAhead::default(),
             offsets: OffsetJobs::default(),
             watches: Watches::default(),
             deletions: Deletions::default(),

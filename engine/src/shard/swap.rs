@@ -81,6 +81,7 @@ impl Shard {
             return;
         };
         let swap = std::mem::take(swap);
+        self.forget_ahead(job.slot);
         let Some(partition) = self.table.get_mut(job.slot).filter(|partition| !partition.deleted) else {
             return self.end_cleaning(now, job.slot);
         };
@@ -154,6 +155,7 @@ impl Shard {
 
     fn swapped(&mut self, now: Now, mut job: Job, swap: &Swap) {
         let slot = job.slot;
+        self.forget_ahead(slot);
         let Some(partition) = self.table.get_mut(slot) else { return };
         let last = swap.sources.last().map_or(Offset(0), |last| last.base);
         let end =

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod damage;
+mod read_ahead;
 mod removal;
 mod snapshots;
 

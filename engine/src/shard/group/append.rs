@@ -154,7 +154,7 @@ impl Shard {
                     self.appended(now, ticket, partition, parked, append_error(&answers));
                 }
                 (Some(InFlight::Read { partition }), Reply::Fetched(answers)) => {
-                    self.loaded_chunk(partition, answers);
+                    self.loaded_chunk(now, partition, answers);
                 }
                 // Of a partition that was let go.
                 _ => {}

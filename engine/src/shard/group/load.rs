@@ -31,7 +31,7 @@ const LOAD_BYTES: u32 = 256 << 10;
 pub(super) const GROUPS_STARTED_PER_TURN: usize = 256;
 
 impl Shard {
-    pub(super) fn load_on(&mut self) {
+    pub(super) fn load_on(&mut self, now: Now) {
         let loading = |phase: Phase| matches!(phase, Phase::Loading { .. });
         let mut free = LOADS_MAX
             .saturating_sub(self.coordinator.homes.values().filter(|home| loading(home.phase)).count());
@@ -50,7 +50,7 @@ impl Shard {
             // Its partition is opened with the image; until then there is nothing to read.
             let Some((_, log)) = self.table.lookup(home.id) else { continue };
             home.phase = Phase::Loading { next: log.live.start(), end: log.live.next() };
-            self.read_on(partition);
+            self.read_on(now, partition);
             // An empty one, as all of a new topic are, is done already.
             let is_reading = |home: &Home| matches!(home.phase, Phase::Loading { .. });
             free -= usize::from(self.coordinator.homes.get(&partition).is_some_and(is_reading));
@@ -58,7 +58,7 @@ impl Shard {
     }
 
     /// Asks for the next chunk, or is done.
-    fn read_on(&mut self, partition: PartitionIndex) {
+    fn read_on(&mut self, now: Now, partition: PartitionIndex) {
         let Some(home) = self.coordinator.homes.get_mut(&partition) else { return };
         let Phase::Loading { next, end } = home.phase else { return };
         let id = home.id;
@@ -70,10 +70,10 @@ impl Shard {
         self.coordinator.in_flight.insert(ticket, InFlight::Read { partition });
         let part = FetchPartition { partition: id, offset: next, bytes_max: LOAD_BYTES, leader_epoch: None };
         let bearer = Bearer::Memory;
-        self.fetch(call, Fetch { partitions: vec![part], bytes_max: LOAD_BYTES, bearer });
+        self.fetch(now, call, Fetch { partitions: vec![part], bytes_max: LOAD_BYTES, bearer });
     }
 
-    pub(super) fn loaded_chunk(&mut self, partition: PartitionIndex, mut answers: Vec<Fetched>) {
+    pub(super) fn loaded_chunk(&mut self, now: Now, partition: PartitionIndex, mut answers: Vec<Fetched>) {
         let Some(home) = self.coordinator.homes.get_mut(&partition) else { return };
         let Phase::Loading { next, end } = home.phase else { return };
         let Some(answer) = answers.pop() else { return };
@@ -82,7 +82,7 @@ impl Shard {
             // Retention or compaction was faster: what is gone is not needed.
             ErrorCode::OffsetOutOfRange if answer.log_start > next => {
                 home.phase = Phase::Loading { next: answer.log_start, end };
-                self.read_on(partition);
+                self.read_on(now, partition);
                 return;
             }
             error => {
@@ -106,7 +106,7 @@ impl Shard {
         if let Some(home) = self.coordinator.homes.get_mut(&partition) {
             home.phase = Phase::Loading { next: reached, end };
         }
-        self.read_on(partition);
+        self.read_on(now, partition);
     }
 
     /// A record that is not understood is passed over and told: the others are worth having.

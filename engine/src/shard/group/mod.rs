@@ -177,7 +177,7 @@ impl Shard {
         self.find_homes(now);
         self.take_answers(now);
         self.stop_waiting(now);
-        self.load_on();
+        self.load_on(now);
         self.start_on(now);
         for _ in 0..Groups::ALARMS_PER_TURN {
             let Some(effects) = self.coordinator.groups.ring(now) else { break };
