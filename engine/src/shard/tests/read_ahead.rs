@@ -262,3 +262,42 @@ fn read_ahead_has_half_of_the_share_and_gives_way_to_who_waits() {
         (0..4).map(|partition| broker.begin(partition, 100, FETCH_BYTES).0.is_some()).collect();
     assert_eq!(at_once, [false, false, true, true]);
 }
+
+#[test]
+fn compaction_leaves_nothing_held_of_what_it_replaces() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut broker = Broker::start(directory.path(), 1);
+    let options = [("cleanup.policy", "compact"), ("segment.bytes", "30000")];
+    broker.create(1, options.map(|(key, value)| (key.into(), Some(value.into()))).to_vec());
+    for number in 0..60 {
+        let mut builder = BatchBuilder::new(Codec::None, 1 << 20);
+        let (key, value) = ([number % 7], [b'v'; 2000]);
+        let timestamp = Timestamp(broker.now.wall.0 - 1000);
+        assert!(builder.push(RecordData { timestamp, key: Some(&key), value: Some(&value), headers: &[] }));
+        broker.produce(0, builder.build().expect("batch"));
+    }
+    broker.stop();
+    let mut broker = Broker::start(directory.path(), 1);
+    broker.now.mono_ns += 60_000_000_000;
+    for offset in 0..2 {
+        let (mut answer, mut ops) = broker.begin(0, offset, 1);
+        while !ops.is_empty() {
+            broker.perform(ops);
+            answer = broker.answer().or(answer);
+            ops = broker.ops();
+        }
+        assert_eq!(range(&answer.expect("an answer")), (offset, offset + 1));
+    }
+    assert!(broker.bytes_held() > 0);
+    for _ in 0..1000 {
+        broker.shards[0].turn(broker.now);
+        let ops = broker.ops();
+        if ops.iter().any(|(_, op)| matches!(op, Op::Remove { file } if file.as_str().ends_with("0.log"))) {
+            assert_eq!(broker.bytes_held(), 0);
+            return;
+        }
+        assert!(broker.bytes_held() > 0, "until then it is good");
+        broker.perform(ops);
+    }
+    panic!("nothing was compacted");
+}
