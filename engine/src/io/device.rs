@@ -10,6 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::disk;
 use super::files::OpenFile;
 use super::flight::{Flight, Refused};
@@ -17,7 +19,9 @@ use super::ring::{Ring, RingConfig};
 use super::root::Root;
 use super::sends::{Progress, Send, SendId};
 use super::signal::Signal;
+use super::socket::Socket;
 use super::worker::{Worker, stale_name};
+use super::zero_copy::Told;
 use crate::op::{Done, FileRange, Op, OpId};
 
 pub struct Device {
@@ -88,6 +92,33 @@ impl Device {
     /// How sends have gone on since the last call; with the last of it a send is over.
     pub fn take_sent(&mut self, out: &mut Vec<(SendId, Progress)>) {
         out.append(&mut self.ring.sends.told);
+    }
+
+    /// Sends from memory, without a copy and as much as the socket takes at once; `take_lent` tells what becomes of it. False: too much is
+    /// lent to the kernel already.
+    pub fn lend(&mut self, id: SendId, slices: Vec<Bytes>, socket: &Socket) -> bool {
+        self.ring.zero_copy.push(id, slices, socket)
+    }
+
+    /// The same bytes lie here: while the socket has not taken them, they may go from here.
+    pub fn replace_lent(&mut self, id: SendId, slices: Vec<Bytes>) {
+        self.ring.zero_copy.replace(id, slices);
+    }
+
+    /// As `cancel_send`. What the kernel has of it, it keeps until the peer has it or the socket is aborted.
+    pub fn cancel_lent(&mut self, id: SendId) {
+        self.ring.zero_copy.cancel(id);
+        self.signal.raise();
+    }
+
+    /// What became of what was lent.
+    pub fn take_lent(&mut self, out: &mut Vec<(SendId, Told)>) {
+        out.append(&mut self.ring.zero_copy.told);
+    }
+
+    /// Bytes that may be lent at a time.
+    pub fn lent_max(&self) -> usize {
+        self.ring.zero_copy.lent_max()
     }
 
     /// Hands what was pushed to the kernel.

@@ -84,7 +84,13 @@ fn completed(done: &[Done]) {
 
 #[test]
 fn what_every_class_wrote_every_class_reads_with_a_ring_far_too_small() {
-    let config = RingConfig { entries: 8, background_bytes: 64 << 10, bulk_bytes: 64 << 10, open_files: 4 };
+    let config = RingConfig {
+        entries: 8,
+        background_bytes: 64 << 10,
+        bulk_bytes: 64 << 10,
+        open_files: 4,
+        ..RingConfig::default()
+    };
     let mut bench = Bench::new(&config);
     let names: Vec<FileName> = (0..20).map(|i| FileName::new(format!("topic-{i}/0.log"))).collect();
     let classes = [Class::Latency, Class::Bulk, Class::Background];

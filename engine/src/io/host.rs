@@ -194,6 +194,16 @@ fn judge_descriptors(count: u64) -> Option<Finding> {
     })
 }
 
+/// What to say about `--zero-copy-send`, from whether the kernel has what it takes. Without a ring nothing is said: others say it.
+pub fn judge_zero_copy(is_supported: io::Result<bool>) -> Option<Finding> {
+    matches!(is_supported, Ok(false)).then(|| {
+        Finding::fatal(
+            "this kernel sends nothing without a copy (it lacks IORING_OP_SENDMSG_ZC): start without --zero-copy-send, or \
+             boot Linux 6.1 or newer",
+        )
+    })
+}
+
 /// `switch`: what /proc/sys/kernel/io_uring_disabled says, where it exists (Linux 6.6).
 fn judge_ring(error: &io::Error, switch: Option<&str>) -> Finding {
     let seccomp = "allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile, or start \
@@ -261,6 +271,14 @@ mod tests {
         assert_eq!(judge_locked_bytes(u64::MAX), None);
         says(judge_descriptors(1024), Severity::Warning, "1024");
         assert_eq!(judge_descriptors(20_000), None);
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_send_without_a_copy_is_refused_where_it_shall() {
+        says(judge_zero_copy(Ok(false)), Severity::Fatal, "without --zero-copy-send");
+        assert_eq!(judge_zero_copy(Ok(true)), None);
+        assert_eq!(judge_zero_copy(Err(io::ErrorKind::PermissionDenied.into())), None);
+        assert!(crate::io::zero_copy::is_supported().expect("a ring"));
     }
 
     #[test]

@@ -37,6 +37,14 @@ pub const FILL_PIECE_BYTES: usize = 256 << 10;
 pub const PIPES_MAX: usize = 16;
 pub const PIPE_BYTES: usize = 1 << 20;
 
+/// One connection may lend the kernel this part of what all may (one divided by it) for sends without a copy: a few that do not read must
+/// not leave the others with copies only.
+pub const ZERO_COPY_CONNECTION_DIVISOR: usize = 4;
+
+/// A slice below this is copied into a piece: the kernel's price of pinning its pages is about that of such a copy, and it would keep all of the
+/// buffer that it was cut from in memory until the peer has it.
+pub const ZERO_COPY_SLICE_BYTES_MIN: usize = 12 << 10;
+
 /// Threads that perform a batch of blocking Ops at start and stop: enough to overlap cold metadata reads.
 pub const PERFORM_THREADS: usize = 8;
 

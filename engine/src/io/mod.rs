@@ -22,10 +22,12 @@ pub mod ring;
 mod root;
 pub mod sends;
 pub mod signal;
+pub mod socket;
 pub mod space;
 pub mod storage;
 pub mod tuning;
 mod worker;
+pub mod zero_copy;
 
 pub use buffer::{AlignedBuf, is_aligned};
 pub use clock::Clock;

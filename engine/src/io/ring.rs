@@ -1,4 +1,4 @@
-//! The data ring of one core: reads, writes, file syncs and sends from files through io_uring. Created, used and dropped on that core's
+//! The data ring of one core: reads, writes, file syncs, and sends from files and from memory, through io_uring. Created, used and dropped on that core's
 //! thread. Latency Ops go to the kernel at once; bulk and background Ops wait until their class has room in flight. An Op
 //! owns its buffer until the kernel has reported it. Must never wait, except when it is dropped.
 
@@ -20,6 +20,7 @@ use super::limits::{
 use super::root::Root;
 use super::sends::{SEND_BIT, Sends};
 use super::signal::Signal;
+use super::zero_copy::{ZERO_COPY_BIT, ZeroCopy};
 use crate::op::{Class, Done, OpId};
 
 /// `IOPRIO_CLASS_RT`, level 4 of 0 to 7: journal writes pass everything else on a device with a scheduler.
@@ -40,6 +41,8 @@ pub struct RingConfig {
     pub bulk_bytes: usize,
     /// Open descriptors to keep.
     pub open_files: usize,
+    /// Bytes of memory that the kernel may be lent for sends without a copy; none without `--zero-copy-send`.
+    pub zero_copy_bytes: usize,
 }
 
 impl Default for RingConfig {
@@ -49,6 +52,7 @@ impl Default for RingConfig {
             background_bytes: BACKGROUND_BYTES_IN_FLIGHT,
             bulk_bytes: BULK_BYTES_IN_FLIGHT,
             open_files: OPEN_FILES_DEFAULT,
+            zero_copy_bytes: 0,
         }
     }
 }
@@ -71,6 +75,7 @@ pub struct Ring {
     pub(super) files: Files,
     flights: Slab<Flight>,
     pub(super) sends: Sends,
+    pub(super) zero_copy: ZeroCopy,
     latency: Lane,
     bulk: Lane,
     background: Lane,
@@ -110,6 +115,7 @@ impl Ring {
             files: Files::new(root.clone(), config.open_files),
             flights: Slab::new(),
             sends: Sends::default(),
+            zero_copy: ZeroCopy::new(config.zero_copy_bytes),
             latency: Lane::new(usize::MAX),
             bulk: Lane::new(config.bulk_bytes),
             background: Lane::new(config.background_bytes),
@@ -131,9 +137,9 @@ impl Ring {
         self.priority_journal == PRIORITY_REALTIME
     }
 
-    /// Ops without a Done, and sends.
+    /// Ops without a Done, sends, and memory that is lent for some.
     pub fn in_flight(&self) -> usize {
-        self.flights.len() + self.sends.count()
+        self.flights.len() + self.sends.count() + self.zero_copy.count()
     }
 
     /// Takes an Op; it reaches the kernel with the next `submit`, or later when its class has no room.
@@ -147,10 +153,13 @@ impl Ring {
     pub fn submit(&mut self, out: &mut Vec<(OpId, Done)>) {
         self.schedule(out);
         self.schedule_sends();
+        let lends = self.schedule_zero_copy();
         if self.ring.submission().is_empty() {
             return;
         }
         match self.ring.submit() {
+            // A send without a copy is answered by now: its connection need not wait for the next turn.
+            Ok(_) if lends => self.reap(out),
             Ok(_) => {}
             // Short of memory or interrupted: the requests stay queued; come back for them in the next turn.
             Err(error) if is_passing(&error) => self.signal.raise(),
@@ -176,9 +185,13 @@ impl Ring {
             // One at a time: a step may touch the lanes, which the iterator's borrow would forbid.
             let Some(completion) = self.ring.completion().next() else { return };
             let name = completion.user_data();
-            let key = usize::try_from(name & !SEND_BIT).unwrap_or(usize::MAX);
+            let key = usize::try_from(name & !(SEND_BIT | ZERO_COPY_BIT)).unwrap_or(usize::MAX);
             if name & SEND_BIT != 0 {
                 self.sends.completed(key, completion.result());
+                continue;
+            }
+            if name & ZERO_COPY_BIT != 0 {
+                self.zero_copy.completed(key, completion.result(), completion.flags());
                 continue;
             }
             let Some(flight) = self.flights.get_mut(key) else { continue };
@@ -235,6 +248,23 @@ impl Ring {
                 return;
             }
         }
+    }
+
+    /// Bounded by what may be lent. Is there one?
+    fn schedule_zero_copy(&mut self) -> bool {
+        let mut any = false;
+        while let Some((key, entry)) = self.zero_copy.next_entry() {
+            // SAFETY: a piece owns the descriptor and the memory that its entry points to, slices and what gathers them, all on the heap
+            // and never written to; it stays in `zero_copy` until every completion with its key was reaped, the kernel's notification
+            // that it has let go of the memory too, and `Drop` waits for those.
+            if unsafe { self.ring.submission().push(&entry) }.is_err() {
+                self.zero_copy.put_back(key);
+                self.signal.raise();
+                break;
+            }
+            any = true;
+        }
+        any
     }
 
     /// Writes one request into the submission queue.
@@ -302,7 +332,8 @@ impl Drop for Ring {
     fn drop(&mut self) {
         let mut out = Vec::new();
         self.sends.shut_down();
-        while self.in_kernel + self.sends.in_kernel() > 0 {
+        self.zero_copy.abort();
+        while self.in_kernel + self.sends.in_kernel() > 0 || self.zero_copy.is_in_kernel() {
             match self.ring.submit_and_wait(1) {
                 Ok(_) => {}
                 Err(error) if is_passing(&error) => {}
@@ -310,6 +341,7 @@ impl Drop for Ring {
                     // Not to be waited for: leave the buffers to the kernel for good.
                     std::mem::forget(std::mem::take(&mut self.flights));
                     std::mem::forget(std::mem::take(&mut self.sends));
+                    std::mem::forget(std::mem::replace(&mut self.zero_copy, ZeroCopy::new(0)));
                     return;
                 }
             }

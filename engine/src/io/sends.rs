@@ -3,22 +3,22 @@
 //!
 //! Not linked: each of the two may come short (a pipe counts pages, a socket takes what it has room for), and a chain says no more than
 //! that it broke. The kernel performs a splice on a thread of its own, so it may wait for the disk. It must never wait for a peer:
-//! sockets are set to refuse instead (glommio only ever sends and receives with MSG_DONTWAIT, so nothing changes for it), and a
+//! sockets are set to refuse instead (`Socket::of`), and a
 //! poll waits for room. What is under way are the page cache's pages, not copies: a range must stay as it is until the peer has it. The
 //! broker never cuts a file below what it answered; who does it behind its back changes bytes that are on their way to zeros.
 //! Whoever waits for a peer may lose its pipe to somebody who does not; it fills another from the file again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use io_uring::{opcode, squeue, types};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use slab::Slab;
 
 use super::files::OpenFile;
 use super::pipe::{Pipe, Pipes};
+use super::socket::Socket;
 
 /// A send as its asker names it, until its end is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ enum Phase {
 pub struct Send {
     id: SendId,
     file: Arc<OpenFile>,
-    socket: OwnedFd,
+    socket: Socket,
     /// Where the next fill begins, and what is left from there.
     position: u64,
     left: usize,
@@ -77,15 +77,8 @@ impl Send {
         length: u32,
         socket: &dyn AsRawFd,
     ) -> io::Result<Send> {
-        // SAFETY: whoever has the descriptor is borrowed until this returns, and so keeps it open.
-        let socket = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
-        let flags = OFlag::from_bits_truncate(fcntl(socket, FcntlArg::F_GETFL)?);
-        if !flags.contains(OFlag::O_NONBLOCK) {
-            fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        }
         let (left, phase) = (length as usize, Phase::Waits);
-        // Its own descriptor: the connection may be over before the kernel is done with it.
-        let socket = socket.try_clone_to_owned()?;
+        let socket = Socket::of(socket)?;
         Ok(Send {
             id,
             file,
@@ -101,7 +94,7 @@ impl Send {
     }
 
     fn entry(&self) -> squeue::Entry {
-        let socket = types::Fd(self.socket.as_raw_fd());
+        let socket = types::Fd(self.socket.raw());
         let (reader, writer) = self.pipe.as_ref().map_or((-1, -1), |pipe| (pipe.reader(), pipe.writer()));
         let bytes = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         match self.phase {
@@ -120,11 +113,6 @@ impl Send {
             Phase::Drains => opcode::Splice::new(types::Fd(reader), -1, socket, -1, bytes(self.held)).build(),
             Phase::Waits | Phase::Polls => opcode::PollAdd::new(socket, libc::POLLOUT as u32).build(),
         }
-    }
-
-    fn shut_down(&self) {
-        // Fails where it is shut down already.
-        let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
     }
 }
 
@@ -164,7 +152,7 @@ impl Sends {
     pub fn cancel(&mut self, id: SendId) {
         let Some(&key) = self.keys.get(&id) else { return };
         // What waits for the socket is woken by this, and every other step fails.
-        self.all[key].shut_down();
+        self.all[key].socket.shut_down();
         if !self.all[key].in_kernel {
             self.waiting.retain(|one| *one != key);
             self.ready.retain(|one| *one != key);
@@ -174,7 +162,7 @@ impl Sends {
 
     /// As `cancel`, for all.
     pub fn shut_down(&mut self) {
-        self.all.iter().for_each(|(_, send)| send.shut_down());
+        self.all.iter().for_each(|(_, send)| send.socket.shut_down());
     }
 
     /// The next entry for the kernel, which is named by its key. What it points to stays until `completed`.
