@@ -65,6 +65,11 @@ pub const SEND_SLICES_MAX: usize = 64;
 /// Neighbouring slices below this size are copied together: the kernel's price of a slice is about that of such a copy.
 pub const SEND_COALESCED_BYTES: usize = 512;
 
+/// Less than this is not lent to the kernel where little room is left for it: a copy is cheaper. So much is copied before room is looked for
+/// again.
+pub const LENT_BYTES_MIN: usize = 12 << 10;
+pub const COPIED_FOR_ROOM_BYTES: usize = 64 << 10;
+
 /// Even a tiny budget admits the largest batch that its journal takes, and small requests beside it.
 pub const LARGE_BYTES_MIN: usize = (4 << 20) + SCRATCH_BYTES;
 pub const SMALL_BYTES_MIN: usize = 1 << 20;

@@ -293,6 +293,7 @@ async fn serve(
             listener: name,
             request_bytes_max: plan.settings.config.request_bytes_max,
             idle_ms_max: plan.settings.config.connection_idle_ms_max,
+            lent_bytes_min: plan.settings.lent_bytes_min,
         };
         let server = Server::new(Api::new(node.clone(), broker, memory.clone()), config, shared.clone());
         tasks.push(glommio::spawn_local(node.timed(Task::Accept, server.clone().accept(listener))));

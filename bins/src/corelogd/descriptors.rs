@@ -3,6 +3,8 @@
 
 use engine::{io, shard::settings::SegmentIo};
 
+use super::settings::Settings;
+
 /// Rings, eventfds, timers and listeners of one core.
 const CORE: u64 = 48;
 /// Standard streams, the lock, the operators' HTTP, probes of /proc, and what libraries open for a moment.
@@ -23,15 +25,21 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// Shares out what RLIMIT_NOFILE allows.
-    pub fn share(limit: u64, cores: usize, segment_io: SegmentIo) -> Descriptors {
+    pub fn share(limit: u64, settings: &Settings) -> Descriptors {
+        let sockets = if settings.lent_bytes_min.is_some() { 2 } else { 1 };
+        Descriptors::divide(limit, settings.cpus.len(), settings.segment_io, sockets)
+    }
+
+    /// `sockets`: how often a connection may have its socket, at least.
+    fn divide(limit: u64, cores: usize, segment_io: SegmentIo, sockets: u64) -> Descriptors {
         let cores = cores.max(1) as u64;
         let files = (limit / 4 / cores).clamp(FILES_MIN, io::limits::OPEN_FILES_DEFAULT as u64);
         // A small limit has few partitions with a flush at a time.
         let in_flight = FILES_IN_FLIGHT.min(files);
-        // A connection that is sent a range has its socket twice; files that ranges hold are the cache's.
+        // A connection that is sent a range, or memory without a copy, has its socket twice; files that ranges hold are the cache's.
         let (pipes, sockets) = match segment_io {
-            SegmentIo::Direct => (0, 1),
-            SegmentIo::Buffered => (2 * io::limits::PIPES_MAX as u64, 2),
+            SegmentIo::Direct => (0, sockets),
+            SegmentIo::Buffered => (2 * io::limits::PIPES_MAX as u64, sockets + 1),
         };
         let taken = PROCESS + cores * (CORE + files + in_flight + pipes);
         let connections = (limit.saturating_sub(taken) / sockets).max(CONNECTIONS_MIN);
@@ -50,8 +58,11 @@ mod tests {
     fn files_and_connections_together_stay_below_the_limit() {
         for limit in [1024, 4096, 10_000, 65_536, 1 << 20, u64::MAX] {
             for cores in [1, 2, 8, 64] {
-                for (segment_io, each) in [(SegmentIo::Direct, 1), (SegmentIo::Buffered, 2)] {
-                    let shares = Descriptors::share(limit, cores, segment_io);
+                let direct = [(SegmentIo::Direct, 1), (SegmentIo::Direct, 2)];
+                let buffered = [(SegmentIo::Buffered, 2), (SegmentIo::Buffered, 3)];
+                for (segment_io, each) in direct.into_iter().chain(buffered) {
+                    let sockets = if segment_io == SegmentIo::Direct { each } else { each - 1 };
+                    let shares = Descriptors::divide(limit, cores, segment_io, sockets);
                     let Descriptors { files_per_core, connections } = shares;
                     let files = (files_per_core * cores) as u64;
                     if connections as u64 > CONNECTIONS_MIN {
@@ -62,7 +73,7 @@ mod tests {
                 }
             }
         }
-        assert!(Descriptors::share(1024, 2, SegmentIo::Direct).connections >= 200);
-        assert!(Descriptors::share(1 << 20, 2, SegmentIo::Direct).connections > 1_000_000);
+        assert!(Descriptors::divide(1024, 2, SegmentIo::Direct, 1).connections >= 200);
+        assert!(Descriptors::divide(1 << 20, 2, SegmentIo::Direct, 1).connections > 1_000_000);
     }
 }

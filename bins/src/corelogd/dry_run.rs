@@ -42,7 +42,11 @@ pub fn print(
         SegmentIo::Buffered => "through",
     };
     writeln!(out, "segments         {way} the page cache")?;
-    let shared = Descriptors::share(host.descriptors, cores, settings.segment_io);
+    if let Some(bytes) = settings.lent_bytes_min {
+        let (bytes, lent) = (sizes::show(bytes as u64), sizes::show(settings.ring.zero_copy_bytes as u64));
+        writeln!(out, "zero-copy send   from {bytes} on, {lent} of each core at a time")?;
+    }
+    let shared = Descriptors::share(host.descriptors, settings);
     writeln!(
         out,
         "descriptors      {}: {} files for each core, {} connections",

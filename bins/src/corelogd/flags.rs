@@ -87,6 +87,12 @@ pub struct Flags {
     /// How segments are written and read; the journal is always written past the page cache
     #[arg(long, value_enum, default_value_t)]
     pub segment_io: SegmentIo,
+    /// Send answers with so many bytes of records, or more, from memory instead of copying them into the socket (SENDMSG_ZC); without a
+    /// SIZE, 32K. It pays on network cards that gather and checksum by themselves; over loopback and virtual links the kernel copies
+    /// anyway and it costs more. Memory of answers stays in use until the peer has acknowledged them
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "32K",
+        value_parser = sizes::parse)]
+    pub zero_copy_send: Option<u64>,
     /// error, warn, info, debug or trace; also by module, as in info,net::conn=debug
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
@@ -117,5 +123,11 @@ mod tests {
                 .unwrap();
         assert_eq!((flags.memory, flags.options.len()), (Some(1 << 30), 2));
         assert!(Flags::try_parse_from(["corelogd", "--ring-entries", "1"]).is_err());
+        let zero_copy = |flags: &[&str]| {
+            Flags::try_parse_from(["corelogd"].iter().chain(flags)).map(|flags| flags.zero_copy_send)
+        };
+        assert_eq!(zero_copy(&[]).unwrap(), None);
+        assert_eq!(zero_copy(&["--zero-copy-send", "--spin-us", "0"]).unwrap(), Some(32 << 10));
+        assert_eq!(zero_copy(&["--zero-copy-send=64K"]).unwrap(), Some(64 << 10));
     }
 }

@@ -49,6 +49,7 @@ const LOGGERS: &[&str] = &[
     "net.conn",
     "net.conn.complaints",
     "net.conn.connection",
+    "net.conn.lending",
     "net.node",
     "net.node.steps",
     "net.server",

@@ -6,7 +6,10 @@ use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 use engine::{
     base::NodeId,
     config::{self, BrokerConfig, DATA_DIR_DEFAULT, Layers, Overrides, properties},
-    io::RingConfig,
+    io::{
+        RingConfig,
+        limits::{ZERO_COPY_CONNECTION_DIVISOR, ZERO_COPY_SLICE_BYTES_MIN},
+    },
     limits::BLOCK_BYTES,
     shard::settings::SegmentIo,
 };
@@ -22,6 +25,9 @@ const MEMORY_PER_CORE_DEFAULT: u64 = 256 << 20;
 /// Below this, four journal groups and a request of usual size have no room.
 const MEMORY_PER_CORE_MIN: u64 = 16 << 20;
 const READ_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
+/// The kernel is lent at most this part of a core's memory (one divided by it) for sends without a copy. Each slice may keep a buffer of
+/// many times its size from being used again.
+const ZERO_COPY_MEMORY_DIVISOR: u64 = 64;
 const IO_DEPTH_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 
 #[derive(Clone, Debug)]
@@ -45,6 +51,8 @@ pub struct Settings {
     pub read_bytes: u32,
     /// `--segment-io`
     pub segment_io: SegmentIo,
+    /// `--zero-copy-send`
+    pub lent_bytes_min: Option<usize>,
     /// What was given and does nothing.
     pub warnings: Vec<String>,
 }
@@ -74,6 +82,20 @@ impl Settings {
                 wrong.push(format!("{flag} is {}; allowed are {first} to {last}", sizes::show(value)));
             }
         }
+        let zero_copy_bytes = memory_per_core / ZERO_COPY_MEMORY_DIVISOR;
+        if let Some(bytes) = flags.zero_copy_send {
+            let range =
+                ZERO_COPY_SLICE_BYTES_MIN as u64..=zero_copy_bytes / ZERO_COPY_CONNECTION_DIVISOR as u64;
+            if !range.contains(&bytes) {
+                wrong.push(format!(
+                    "--zero-copy-send is {}; with {} of memory for each core, allowed are {} to {}",
+                    sizes::show(bytes),
+                    sizes::show(memory_per_core),
+                    sizes::show(*range.start()),
+                    sizes::show(*range.end()),
+                ));
+            }
+        }
         if !wrong.is_empty() {
             return Err(Refusal(wrong));
         }
@@ -95,12 +117,17 @@ impl Settings {
             spin: Duration::from_micros(flags.spin_us),
             ring: RingConfig {
                 entries: flags.ring_entries,
+                zero_copy_bytes: match flags.zero_copy_send {
+                    Some(_) => usize::try_from(zero_copy_bytes).unwrap_or(usize::MAX),
+                    None => 0,
+                },
                 background_bytes: usize::try_from(flags.io_depth).unwrap_or(usize::MAX),
                 ..RingConfig::default()
             },
             journal_extents: usize::try_from(flags.journal_extents).unwrap_or(usize::MAX),
             read_bytes: read_bytes / BLOCK_BYTES as u32 * BLOCK_BYTES as u32,
             segment_io: flags.segment_io.into(),
+            lent_bytes_min: flags.zero_copy_send.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             options,
             config,
             warnings,
@@ -216,6 +243,18 @@ mod tests {
         let sentences = refusal.unwrap_err().0;
         assert_eq!(sentences.len(), 4, "{sentences:?}");
         assert!(sentences.iter().any(|sentence| sentence.contains("num.partitions")));
+    }
+
+    #[test]
+    fn a_size_that_no_connection_could_lend_is_refused() {
+        let settings = resolve(&["--cores", "0", "--memory", "256M", "--zero-copy-send"]).unwrap();
+        assert_eq!((settings.lent_bytes_min, settings.ring.zero_copy_bytes), (Some(32 << 10), 4 << 20));
+        for (memory, size) in [("256M", "8K"), ("256M", "2M"), ("16M", "128K")] {
+            let size = format!("--zero-copy-send={size}");
+            let refusal = resolve(&["--cores", "0", "--memory", memory, &size]).unwrap_err();
+            assert!(refusal.0[0].contains("allowed are 12 KiB to"), "{refusal:?}");
+        }
+        assert_eq!(resolve(&[]).unwrap().ring.zero_copy_bytes, 0);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use engine::{
     base::NodeId,
     io::{
         Clock, Device, RingConfig,
-        host::{self, Severity},
+        host::{self, HostReport, Severity},
         lock::{DirectoryLock, LOCK_PATIENCE},
+        zero_copy,
     },
     shard::{
         self, Boot, BootConfig, RetentionCheck,
@@ -64,7 +65,7 @@ fn try_run(flags: &Flags) -> Result<(), Refusal> {
     let blocked =
         signals::block().map_err(|error| Refusal::one(format!("signals cannot be blocked: {error}")))?;
     make_directory(&settings)?;
-    let descriptors = Descriptors::share(check_host(&settings)?, settings.cpus.len(), settings.segment_io);
+    let descriptors = Descriptors::share(check_host(&settings)?, &settings);
     settings.ring.open_files = descriptors.files_per_core;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -97,7 +98,7 @@ fn dry_run(settings: &Settings, root: Option<&Path>) -> Result<(), Refusal> {
     if root.is_some() {
         return dry_run::print_settings(&tuned, out).map_err(unwritten);
     }
-    let host = host::probe(present);
+    let host = look_at_host(settings, present);
     dry_run::print(settings, &host, &tuned, out).map_err(unwritten)?;
     if host.is_fatal() { Err(Refusal(Vec::new())) } else { Ok(()) }
 }
@@ -108,9 +109,18 @@ fn make_directory(settings: &Settings) -> Result<(), Refusal> {
         .map_err(|error| Refusal::one(format!("the data directory {directory} cannot be made: {error}")))
 }
 
+/// `directory`: the data directory, or what it would be made in.
+fn look_at_host(settings: &Settings, directory: &Path) -> HostReport {
+    let mut host = host::probe(directory);
+    if settings.lent_bytes_min.is_some() {
+        host.findings.extend(host::judge_zero_copy(zero_copy::is_supported()));
+    }
+    host
+}
+
 /// How many descriptors this process may have.
 fn check_host(settings: &Settings) -> Result<u64, Refusal> {
-    let host = host::probe(&settings.data_dir);
+    let host = look_at_host(settings, &settings.data_dir);
     let mut fatal = Vec::new();
     for finding in host.findings {
         match finding.severity {

@@ -64,7 +64,7 @@ use engine::{
 };
 
 use crate::{
-    conn::{Answer, Extent, Kind, Memory, Passed, Peer, SendRange, Serve, Started, Told},
+    conn::{Answer, Extent, Kind, Memory, Passed, Peer, SendRange, SendSlices, Serve, Started, Told},
     node::Node,
     wire::{
         ApiKey, Message, Reader, RequestHeader, Text, WireError,
@@ -387,6 +387,10 @@ impl Serve for Api {
 
     fn send_range(&self, range: &FileRange, socket: &dyn AsRawFd) -> io::Result<Box<dyn SendRange>> {
         self.node.send_range(range, socket)
+    }
+
+    fn send_slices(&self, socket: &dyn AsRawFd) -> io::Result<Box<dyn SendSlices>> {
+        self.node.send_slices(socket)
     }
 
     fn passed(&self, kind: Kind, passed: Passed<'_>) {

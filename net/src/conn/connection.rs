@@ -20,7 +20,8 @@ use glommio::net::TcpStream;
 
 use super::{
     Answer, Complaints, Extent, Frame, FrameReader, Held, Holding, Memory, Outbox, Peer, RangeFailure,
-    SendRange, Sent, Serve, Shared, Stages, Started, Told, Wish, registry::Place, stages::Begun,
+    SendRange, Sent, Serve, Shared, Stages, Started, Told, Wish, lending::Lending, registry::Place,
+    stages::Begun,
 };
 use crate::{limits, wire::Chunk};
 
@@ -49,6 +50,7 @@ pub struct Connection<S: Serve> {
     outbox: Outbox,
     /// What is sent of the outbox's first chunk, a range.
     sending: Option<Box<dyn SendRange>>,
+    lending: Lending,
     /// Answers that it may hold before it is no longer read.
     answer_bytes_max: usize,
     stages: Stages,
@@ -63,7 +65,8 @@ struct Running {
 }
 
 impl<S: Serve> Connection<S> {
-    /// `request_bytes_max`: the largest frame (`socket.request.max.bytes`).
+    /// `request_bytes_max`: the largest frame (`socket.request.max.bytes`). `lent_bytes_min`: from how many bytes on answers are sent without
+    /// a copy; none: never.
     pub fn new(
         stream: TcpStream,
         place: Place,
@@ -71,6 +74,7 @@ impl<S: Serve> Connection<S> {
         complaints: Rc<Complaints>,
         serve: Rc<S>,
         request_bytes_max: usize,
+        lent_bytes_min: Option<usize>,
     ) -> Connection<S> {
         Connection {
             stream,
@@ -82,8 +86,9 @@ impl<S: Serve> Connection<S> {
             serve,
             frames: VecDeque::new(),
             running: VecDeque::new(),
-            outbox: Outbox::default(),
+            outbox: Outbox::lending(lent_bytes_min),
             sending: None,
+            lending: Lending::default(),
             stages: Stages::default(),
             closing: None,
         }
@@ -107,7 +112,15 @@ impl<S: Serve> Connection<S> {
         if let Ended::Refused(reason) = &ended {
             self.complaints.closed(self.serve.mono_ns(), peer, reason);
         }
+        self.let_go().await;
         ended
+    }
+
+    /// Waits until the kernel has given back what it was lent, with everything else given up.
+    async fn let_go(self) {
+        let Connection { mut lending, place, stream, .. } = self;
+        poll_fn(|cx| lending.poll_end(cx, &place.entry)).await;
+        drop((lending, stream));
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
@@ -124,6 +137,7 @@ impl<S: Serve> Connection<S> {
         }
         if self.place.entry.unpin.take() {
             self.outbox.unpin();
+            self.lending.unpin(&self.outbox);
             for one in &mut self.running {
                 let Started::Ready(Answer::Reply(chunks, _)) = &mut one.started else { continue };
                 for chunk in chunks {
@@ -156,7 +170,7 @@ impl<S: Serve> Connection<S> {
                         return Poll::Ready(ended);
                     }
                 }
-                Poll::Ready(Ok(Sent::Share | Sent::UpToRange)) => {
+                Poll::Ready(Ok(Sent::Share | Sent::UpToRange | Sent::UpToLoan)) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -194,11 +208,22 @@ impl<S: Serve> Connection<S> {
         }
     }
 
-    /// Sends the outbox, its ranges too.
+    /// Sends the outbox, its ranges and what is lent of it too.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, Ended>> {
         loop {
-            match ready!(self.outbox.poll_send(cx, &mut self.stream)) {
+            let sent = match self.lending.is_under_way() {
+                true => Ok(Sent::UpToLoan),
+                false => ready!(self.outbox.poll_send(cx, &mut self.stream)),
+            };
+            match sent {
                 Ok(Sent::UpToRange) => {}
+                Ok(Sent::UpToLoan) => {
+                    let Connection { lending, outbox, stream, serve, place, .. } = self;
+                    match ready!(lending.poll_send(cx, outbox, stream, &**serve, &place.entry)) {
+                        Ok(()) => continue,
+                        Err(_) => return Poll::Ready(Err(Ended::ByPeer)),
+                    }
+                }
                 Ok(sent) => return Poll::Ready(Ok(sent)),
                 Err(_) => return Poll::Ready(Err(Ended::ByPeer)),
             }

@@ -6,6 +6,7 @@ mod buffers;
 mod complaints;
 mod connection;
 mod frames;
+mod lending;
 mod memory;
 mod outbox;
 mod part;
@@ -17,6 +18,7 @@ pub use buffers::Buffers;
 pub use complaints::Complaints;
 pub use connection::{Connection, Ended};
 pub use frames::{Frame, FrameError, FrameReader, Held, Shared};
+pub use lending::Lent;
 pub use memory::Memory;
 pub use outbox::{Outbox, Sent};
 pub use registry::{Entry, Registry, Wish};
@@ -33,7 +35,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use engine::op::FileRange;
+use engine::{io::zero_copy::Refusal, op::FileRange};
 
 use crate::wire::{Chunk, Errors};
 
@@ -129,6 +131,32 @@ pub enum RangeFailure {
     Peer(io::Error),
 }
 
+/// Sends memory to one socket without copying it. What is lent to the kernel then stays so when this is dropped, but the socket is aborted,
+/// so that it comes back soon.
+pub trait SendSlices {
+    /// How many more bytes this socket may lend.
+    fn room(&self) -> usize;
+
+    /// Lends `slices` to the kernel; nobody else writes to the socket until `poll_sent` is ready. `lent` is kept until the kernel has let go
+    /// of them. False: too much is lent by others.
+    fn begin(&mut self, slices: Vec<Bytes>, lent: Lent) -> bool;
+
+    /// How much of them the socket has taken, from the beginning on.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Refusal>>;
+
+    /// The same bytes lie here too, and where they lay is to be given up if it can be.
+    fn replace(&mut self, slices: Vec<Bytes>);
+
+    /// Ready when nothing is lent.
+    fn poll_returned(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Ends the socket behind what it has taken.
+    fn shut_down(&self);
+
+    /// Ends the socket at once, without what its peer has not acknowledged.
+    fn abort(&self);
+}
+
 /// Answers requests. One per core, shared by its connections.
 pub trait Serve {
     /// Starts one request; answers also what its arrays occupy. Whatever must happen in request order (appending records) happens here or
@@ -155,6 +183,11 @@ pub trait Serve {
 
     /// Sends what a file holds to this socket, which nobody else writes to meanwhile.
     fn send_range(&self, range: &FileRange, socket: &dyn AsRawFd) -> io::Result<Box<dyn SendRange>>;
+
+    /// Sends memory to this socket without a copy.
+    fn send_slices(&self, _socket: &dyn AsRawFd) -> io::Result<Box<dyn SendSlices>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// A request has passed a stage.
     fn passed(&self, kind: Kind, passed: Passed<'_>);

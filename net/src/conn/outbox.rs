@@ -1,16 +1,18 @@
 //! Answers on their way to a socket: slices gathered into few sends. Tiny neighbours are copied together, everything else
-//! goes out as it is; what a file holds is sent by whoever can (`Serve::send_range`), between them. Lives on one core.
+//! goes out as it is; what a file holds is sent by whoever can (`Serve::send_range`), between them, and so is what is to be sent without
+//! a copy (`Lending`). Lives on one core.
 
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
     os::fd::AsRawFd,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
 use bytes::{Bytes, BytesMut};
-use engine::op::FileRange;
+use engine::{io::limits::ZERO_COPY_SLICE_BYTES_MIN, op::FileRange};
 use futures_lite::io::AsyncWrite;
 use nix::sys::socket::{MsgFlags, sendmsg};
 
@@ -25,6 +27,8 @@ pub enum Sent {
     Share,
     /// All before a range, which comes next.
     UpToRange,
+    /// All before memory that is to be lent, which comes next.
+    UpToLoan,
 }
 
 #[derive(Default)]
@@ -38,10 +42,39 @@ pub struct Outbox {
     /// Bytes ever sent.
     sent: u64,
     /// The memory of answers not wholly sent, and where each ends in the stream.
-    held: VecDeque<(u64, Permit)>,
+    held: VecDeque<(u64, Hold)>,
+    /// From how many bytes of large slices on memory is lent; none: never.
+    lent_bytes_min: Option<usize>,
+    /// What lies before this place in the stream is copied.
+    copied_to: u64,
+}
+
+/// The memory of an answer: its own, or that of what is lent of it too.
+enum Hold {
+    Sole(Permit),
+    Shared(Rc<Permit>),
+    /// For the moment in which one becomes the other.
+    Nothing,
+}
+
+impl Hold {
+    fn share(&mut self) -> Option<Rc<Permit>> {
+        let shared = match std::mem::replace(self, Hold::Nothing) {
+            Hold::Sole(permit) => Rc::new(permit),
+            Hold::Shared(permit) => permit,
+            Hold::Nothing => return None,
+        };
+        *self = Hold::Shared(shared.clone());
+        Some(shared)
+    }
 }
 
 impl Outbox {
+    /// Lends memory where so many bytes of it lie in large slices.
+    pub fn lending(bytes_min: Option<usize>) -> Outbox {
+        Outbox { lent_bytes_min: bytes_min, ..Outbox::default() }
+    }
+
     /// Bytes that wait to be sent.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -79,7 +112,7 @@ impl Outbox {
     /// What was pushed since the last call is accounted for by `permit`, until it is sent.
     pub fn hold(&mut self, permit: Permit) {
         if self.bytes > 0 {
-            self.held.push_back((self.sent + self.bytes as u64, permit));
+            self.held.push_back((self.sent + self.bytes as u64, Hold::Sole(permit)));
         }
     }
 
@@ -93,6 +126,68 @@ impl Outbox {
             }
         }
         self.own = self.chunks.len();
+    }
+
+    /// What is next, up to so many bytes and as many slices as one send takes. Small ones are copied.
+    pub fn first(&self, bytes: usize) -> Vec<Bytes> {
+        let mut left = bytes;
+        let mut slices = Vec::new();
+        for chunk in self.chunks.iter().take(limits::SEND_SLICES_MAX) {
+            let Chunk::Memory(slice) = chunk else { break };
+            if left == 0 {
+                break;
+            }
+            let slice = slice.slice(..slice.len().min(left));
+            left -= slice.len();
+            let is_small = slice.len() < ZERO_COPY_SLICE_BYTES_MIN;
+            slices.push(if is_small { Bytes::copy_from_slice(&slice) } else { slice });
+        }
+        slices
+    }
+
+    /// The memory of the answers that the next `bytes` are of, to be held as long as whoever has them likes.
+    pub fn share(&mut self, bytes: usize) -> Vec<Rc<Permit>> {
+        let end = self.sent + bytes as u64;
+        let mut begins = self.sent;
+        let mut shared = Vec::new();
+        for (ends, hold) in &mut self.held {
+            if begins >= end {
+                break;
+            }
+            begins = *ends;
+            shared.extend(hold.share());
+        }
+        shared
+    }
+
+    /// So much of what was lent is gone.
+    pub fn lent_sent(&mut self, bytes: usize) {
+        self.consume(bytes);
+    }
+
+    /// The next `bytes` are copied, or all from here on.
+    pub fn copy_next(&mut self, bytes: Option<usize>) {
+        self.copied_to = bytes.map_or(u64::MAX, |bytes| self.sent + bytes as u64);
+    }
+
+    /// Is what is next worth lending?
+    fn is_loan_next(&self) -> bool {
+        let Some(bytes_min) = self.lent_bytes_min.filter(|min| *min <= self.bytes) else { return false };
+        if self.sent < self.copied_to {
+            return false;
+        }
+        let mut large = 0;
+        for chunk in self.chunks.iter().take(limits::SEND_SLICES_MAX) {
+            match chunk {
+                Chunk::Memory(slice) if slice.len() < ZERO_COPY_SLICE_BYTES_MIN => {}
+                Chunk::Memory(slice) => large += slice.len(),
+                Chunk::File(_) => break,
+            }
+            if large >= bytes_min {
+                return true;
+            }
+        }
+        false
     }
 
     fn seal(&mut self) {
@@ -113,6 +208,9 @@ impl Outbox {
             let Chunk::Memory(first) = first else { return Poll::Ready(Ok(Sent::UpToRange)) };
             if sent_now >= limits::SEND_BYTES_PER_POLL {
                 return Poll::Ready(Ok(Sent::Share));
+            }
+            if self.is_loan_next() {
+                return Poll::Ready(Ok(Sent::UpToLoan));
             }
             let sent = match self.send_gathered(socket)? {
                 Some(sent) => sent,
@@ -274,5 +372,60 @@ mod tests {
         let sent = outbox.poll_send(&mut Context::from_waker(Waker::noop()), &mut socket);
         assert!(matches!(sent, Poll::Ready(Ok(Sent::All))));
         assert_eq!(budget.used(), 0);
+    }
+
+    /// 100 small bytes, 20,000 and 10,000, in two answers.
+    fn lending(budget: &Rc<crate::conn::Budget>) -> (Outbox, Vec<u8>) {
+        let mut outbox = Outbox::lending(Some(16 << 10));
+        for sizes in [&[100, 20_000][..], &[10_000]] {
+            sizes.iter().for_each(|size| outbox.push(Bytes::from(vec![*size as u8; *size]).into()));
+            outbox.hold(budget.take(sizes.iter().sum()));
+        }
+        outbox.seal();
+        let all = outbox.chunks.iter().flat_map(|chunk| match chunk {
+            Chunk::Memory(slice) => slice.clone(),
+            Chunk::File(_) => unreachable!(),
+        });
+        let all = all.collect();
+        (outbox, all)
+    }
+
+    #[test]
+    fn what_is_lent_holds_the_memory_of_its_answers_after_it_is_sent() {
+        let budget = crate::conn::Budget::new(100_000, 100_000);
+        let (mut outbox, all) = lending(&budget);
+        assert!(outbox.is_loan_next());
+        let slices = outbox.first(20_050);
+        assert!(slices.concat() == all[..20_050]);
+        let shared = outbox.share(20_050);
+        assert_eq!(shared.len(), 1, "of the first answer only");
+        let both = outbox.share(20_101);
+        assert_eq!(both.len(), 2);
+        outbox.lent_sent(30_100);
+        assert!(outbox.is_empty());
+        assert_eq!(budget.used(), 30_100);
+        drop(both);
+        assert_eq!(budget.used(), 20_100);
+        drop(shared);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn small_answers_and_what_was_refused_are_copied_and_then_memory_is_lent_again() {
+        let budget = crate::conn::Budget::new(100_000, 100_000);
+        let (mut outbox, _) = lending(&budget);
+        outbox.copy_next(Some(10_000));
+        assert!(!outbox.is_loan_next());
+        outbox.consume(10_000);
+        assert!(!outbox.is_loan_next(), "10,100 and 10,000 are small slices");
+        let (mut outbox, _) = lending(&budget);
+        outbox.copy_next(Some(1_000));
+        outbox.consume(1_000);
+        assert!(outbox.is_loan_next(), "19,100 of one slice");
+        let (mut outbox, _) = lending(&budget);
+        outbox.copy_next(None);
+        outbox.consume(100);
+        assert!(!outbox.is_loan_next());
+        assert!(!Outbox::default().is_loan_next());
     }
 }

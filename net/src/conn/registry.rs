@@ -84,7 +84,7 @@ impl Entry {
         self.wake();
     }
 
-    fn wake(&self) {
+    pub fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }

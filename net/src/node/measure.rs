@@ -19,6 +19,8 @@ engine::metrics! {
         "Time of one turn: completions, messages, deadlines, group commit, submission.";
     CPU_SECONDS: "corelog_core_cpu_seconds_total" Counter Seconds Core
         "CPU time of a core's thread: its rate is the core's utilisation.";
+    ZERO_COPY_BYTES: "corelog_zero_copy_bytes_total" Counter One Core
+        "Bytes of answers that were lent to the kernel to be sent from memory, and those of them that it had to copy after all.";
 }
 
 /// Adds what somebody on this core has counted.
@@ -61,6 +63,7 @@ impl Node {
         for (queue, length) in [("bus", bus_queued), ("calls", self.calls_in_flight())] {
             figures.number(&QUEUES, vec![("queue", queue.into())], length as u64);
         }
+        self.loans.borrow().measure(figures);
         self.steps.measure(figures);
         for observer in self.measures.observers.borrow().iter() {
             observer(figures);

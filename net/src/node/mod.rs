@@ -6,6 +6,7 @@
 //! it aborts the process.
 
 mod calls;
+mod loans;
 pub mod measure;
 mod sends;
 pub mod steps;
@@ -31,6 +32,7 @@ use engine::{
 };
 
 use calls::Calls;
+use loans::Loans;
 use measure::Measures;
 use sends::Sends;
 use steps::Steps;
@@ -48,6 +50,7 @@ pub struct Node {
     bus: RefCell<Endpoint<Message>>,
     calls: RefCell<Calls>,
     sends: RefCell<Sends>,
+    loans: RefCell<Loans>,
     alarm: Alarm,
     batches: RefCell<Batches>,
     seen_ns: Cell<u64>,
@@ -68,6 +71,7 @@ impl Node {
             bus: RefCell::new(bus),
             calls: RefCell::default(),
             sends: RefCell::default(),
+            loans: RefCell::default(),
             alarm: Alarm::default(),
             batches: RefCell::default(),
             seen_ns: Cell::new(clock.now().mono_ns),

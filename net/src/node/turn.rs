@@ -16,6 +16,7 @@ use engine::{
     io::{
         Signal, pump,
         sends::{Progress, SendId},
+        zero_copy::Told,
     },
     op::{Done, Op, OpId},
     shard::command::{CallId, Message, Reply},
@@ -75,6 +76,7 @@ pub(super) struct Batches {
     messages: Vec<(CoreId, Message)>,
     replies: Vec<(CallId, Reply)>,
     sent: Vec<(SendId, Progress)>,
+    lent: Vec<(SendId, Told)>,
 }
 
 /// How the turns of a core ended.
@@ -142,7 +144,7 @@ impl Node {
     /// One turn, bounded; rings the alarm if there was more to do.
     fn turn(&self) -> Option<Stopped> {
         let mut batches = self.batches.borrow_mut();
-        let Batches { done, inbox, ops, messages, replies, sent } = &mut *batches;
+        let Batches { done, inbox, ops, messages, replies, sent, lent } = &mut *batches;
         let now = self.now();
         let mut shard = self.shard.borrow_mut();
         let mut device = self.device.borrow_mut();
@@ -166,6 +168,7 @@ impl Node {
         }
         device.submit();
         device.take_sent(sent);
+        device.take_lent(lent);
         shard.drain_messages(messages);
         for (to, mut message) in messages.drain(..) {
             if let Message::Reply(_, reply) = &mut message {
@@ -187,6 +190,12 @@ impl Node {
 
         for (id, progress) in sent.drain(..) {
             let waker = self.sends.borrow_mut().told(id, progress);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        for (id, told) in lent.drain(..) {
+            let waker = self.loans.borrow_mut().told(id, told, now.mono_ns);
             if let Some(waker) = waker {
                 waker.wake();
             }

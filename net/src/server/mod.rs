@@ -33,6 +33,8 @@ pub struct ServerConfig {
     pub request_bytes_max: usize,
     /// `connections.max.idle.ms`; none: never.
     pub idle_ms_max: Option<u64>,
+    /// From how many bytes on answers are sent without a copy; none: never.
+    pub lent_bytes_min: Option<usize>,
 }
 
 /// One core's server; `accept` and `sweep` run until they are dropped, then `drain` ends the connections.
@@ -116,6 +118,7 @@ impl Server {
                 self.complaints.clone(),
                 self.api.clone(),
                 self.config.request_bytes_max,
+                self.config.lent_bytes_min,
             );
             self.measures.opened();
             let server = self.clone();
