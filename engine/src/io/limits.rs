@@ -44,6 +44,9 @@ pub const ZERO_COPY_CONNECTION_DIVISOR: usize = 4;
 /// A slice below this is copied into a piece: the kernel's price of pinning its pages is about that of such a copy, and it would keep all of the
 /// buffer that it was cut from in memory until the peer has it.
 pub const ZERO_COPY_SLICE_BYTES_MIN: usize = 12 << 10;
+/// What a slice counts for at least: it may keep a whole chunk of `CHUNK_BYTES`. With a 64th of a core's memory to lend, a quarter of it
+/// is kept so at the worst.
+pub const ZERO_COPY_SLICE_COST_BYTES: usize = 128 << 10;
 
 /// Threads that perform a batch of blocking Ops at start and stop: enough to overlap cold metadata reads.
 pub const PERFORM_THREADS: usize = 8;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use slab::Slab;
 
+use super::limits::{ZERO_COPY_SLICE_BYTES_MIN, ZERO_COPY_SLICE_COST_BYTES};
 use super::sends::SendId;
 use super::socket::Socket;
 
@@ -82,7 +83,8 @@ struct Piece {
     id: SendId,
     socket: Socket,
     slices: Vec<Bytes>,
-    bytes: usize,
+    /// Of what may be lent.
+    cost: usize,
     gathered: Gathered,
     /// The same bytes elsewhere, to be taken as soon as the kernel has nothing of `slices`.
     elsewhere: Option<Vec<Bytes>>,
@@ -123,7 +125,7 @@ pub struct ZeroCopy {
     ready: VecDeque<usize>,
     /// Completions that are to come.
     in_kernel: i64,
-    /// Bytes of pieces that are not released, and how many there may be.
+    /// What pieces cost that are not released, and what they may.
     lent: usize,
     lent_max: usize,
     /// Does this kernel say whether it copied?
@@ -147,17 +149,17 @@ impl ZeroCopy {
 
     /// Takes a piece on; false: too much is lent.
     pub fn push(&mut self, id: SendId, slices: Vec<Bytes>, socket: &Socket) -> bool {
-        let bytes = slices.iter().map(Bytes::len).sum();
-        if bytes > self.lent_max.saturating_sub(self.lent) {
+        let cost = slices.iter().map(cost_of).sum();
+        if cost > self.lent_max.saturating_sub(self.lent) {
             return false;
         }
-        self.lent += bytes;
+        self.lent += cost;
         let key = self.all.insert(Piece {
             id,
             socket: socket.clone(),
             gathered: Gathered::new(&slices),
             slices,
-            bytes,
+            cost,
             elsewhere: None,
             phase: Phase::Sends,
             entered: false,
@@ -187,7 +189,8 @@ impl ZeroCopy {
     pub fn replace(&mut self, id: SendId, slices: Vec<Bytes>) {
         let Some(&key) = self.keys.get(&id) else { return };
         let piece = &mut self.all[key];
-        if piece.phase != Phase::Over && piece.bytes == slices.iter().map(Bytes::len).sum::<usize>() {
+        let bytes = |slices: &[Bytes]| slices.iter().map(Bytes::len).sum::<usize>();
+        if piece.phase != Phase::Over && bytes(&piece.slices) == bytes(&slices) {
             piece.elsewhere = Some(slices);
             piece.settle();
         }
@@ -295,10 +298,16 @@ impl ZeroCopy {
         }
         let piece = self.all.remove(key);
         self.keys.remove(&piece.id);
-        self.lent -= piece.bytes;
+        self.lent -= piece.cost;
         let way = if piece.copied { Way::Copied } else { Way::FromMemory };
         self.told.push((piece.id, Told::Released(way)));
     }
+}
+
+/// A slice keeps the memory that it was cut from, which cannot be used for anything else meanwhile: a small one counts for more.
+fn cost_of(slice: &Bytes) -> usize {
+    let is_copy = slice.len() < ZERO_COPY_SLICE_BYTES_MIN;
+    if is_copy { slice.len() } else { slice.len().max(ZERO_COPY_SLICE_COST_BYTES) }
 }
 
 /// Does this kernel have what is needed?

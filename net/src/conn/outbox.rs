@@ -212,10 +212,11 @@ impl Outbox {
             if self.is_loan_next() {
                 return Poll::Ready(Ok(Sent::UpToLoan));
             }
-            let sent = match self.send_gathered(socket)? {
+            let share = limits::SEND_BYTES_PER_POLL - sent_now;
+            let sent = match self.send_gathered(socket, share)? {
                 Some(sent) => sent,
                 // Full, or a single slice: the stream sends it or waits for room.
-                None => match Pin::new(&mut *socket).poll_write(cx, first) {
+                None => match Pin::new(&mut *socket).poll_write(cx, &first[..first.len().min(share)]) {
                     Poll::Ready(sent) => sent?,
                     Poll::Pending => return Poll::Pending,
                 },
@@ -229,13 +230,17 @@ impl Outbox {
         Poll::Ready(Ok(Sent::All))
     }
 
-    /// One system call for many slices; none: the socket is full or one slice needs no gathering.
-    fn send_gathered<S: AsRawFd>(&self, socket: &S) -> io::Result<Option<usize>> {
+    /// One system call for many slices, of this many bytes at most; none: the socket is full or one slice needs no gathering.
+    fn send_gathered<S: AsRawFd>(&self, socket: &S, mut share: usize) -> io::Result<Option<usize>> {
         let mut gathered = [IoSlice::new(&[]); limits::SEND_SLICES_MAX];
         let mut count = 0;
         for (into, chunk) in gathered.iter_mut().zip(&self.chunks) {
             let Chunk::Memory(slice) = chunk else { break };
-            *into = IoSlice::new(slice);
+            if share == 0 {
+                break;
+            }
+            *into = IoSlice::new(&slice[..slice.len().min(share)]);
+            share -= into.len();
             count += 1;
         }
         if count < 2 {
