@@ -57,7 +57,7 @@ pub const DECODED_COST: usize = 3;
 pub const READ_BYTES_PER_POLL: usize = 256 << 10;
 
 /// And it sends about this much.
-pub const SEND_BYTES_PER_POLL: usize = 256 << 10;
+pub const SEND_BYTES_PER_POLL: usize = 512 << 10;
 
 /// Slices of one gathered send; more gain nothing.
 pub const SEND_SLICES_MAX: usize = 64;
