@@ -10,8 +10,7 @@ use std::{
 use broker::{Broker, PATIENCE, receive, send, start, try_start};
 use engine::record::{BatchBuilder, Codec, RecordData, headers};
 use net::wire::{
-    api_versions::ApiVersionsRequest,
-    create_topics::{CreatableTopic, CreateTopicsRequest},
+    api_versions::create_topics::{CreatableTopic, CreateTopicsRequest},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
     produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
 };
@@ -150,7 +149,7 @@ fn a_reader_who_asks_ahead_and_reads_late_gets_every_answer() {
     let values = fill(&broker);
     let mut stream = broker.connect();
     (0..REQUESTS).for_each(|number| send(&mut stream, &request(0), VERSION, number));
-    wait_until_stuck(&broker, &stream);
+    broker.wait_until_stuck(&stream);
     let all = read_all(&broker);
     assert!(contains_in_order(&all, &values));
     let mut bytes = 0;
@@ -177,7 +176,7 @@ fn peers_who_never_read_cost_no_more_than_their_answers_and_no_stop() {
             stream
         })
         .collect();
-    wait_until_stuck(&broker, &silent[1]);
+    broker.wait_until_stuck(&silent[1]);
     let unsent = "use=\"unsent\"";
     let held = figure(&admin, "corelog_memory_bytes", unsent);
     let limit = figure(&admin, "corelog_memory_limit_bytes", unsent);
@@ -188,7 +187,7 @@ fn peers_who_never_read_cost_no_more_than_their_answers_and_no_stop() {
     while figure(&admin, "corelog_memory_bytes", unsent) > 0.0 {}
     let mut stream = broker.connect();
     (0..30).for_each(|number| send(&mut stream, &request(0), VERSION, number));
-    wait_until_stuck(&broker, &stream);
+    broker.wait_until_stuck(&stream);
     stop(broker);
 }
 
@@ -197,25 +196,4 @@ fn a_size_that_cannot_be_is_refused_with_what_can() {
     let directory = tempfile::tempdir().unwrap();
     let said = try_start(directory.path(), &["--zero-copy-send=2M"]).err().expect("refused");
     assert!(said.contains("allowed are 12 KiB to 256 KiB"), "{said}");
-}
-
-/// Until the kernel takes no more of what the broker sends: what there is to read stays the same.
-fn wait_until_stuck(broker: &Broker, stream: &TcpStream) {
-    // More than a socket takes.
-    let (mut before, mut buffer) = (usize::MAX, vec![0; 40 << 20]);
-    loop {
-        // Round trips of another connection: the broker had turns enough to go on.
-        (0..200).for_each(|_| drop(read_software(broker)));
-        let unread = stream.peek(&mut buffer).expect("what there is");
-        if unread == before {
-            return;
-        }
-        before = unread;
-    }
-}
-
-fn read_software(broker: &Broker) -> Vec<i16> {
-    let request =
-        ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1".into() };
-    broker.ask(&request, 3).api_keys.iter().map(|range| range.api_key).collect()
 }

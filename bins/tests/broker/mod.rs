@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use net::wire::{ApiKey, Message, Reader, Request, ResponseHeader, request_frame};
+use net::wire::{
+    ApiKey, Message, Reader, Request, ResponseHeader, api_versions::ApiVersionsRequest, request_frame,
+};
 
 /// Far beyond what a start or an answer takes; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,6 +98,28 @@ impl Broker {
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_nodelay(true).expect("nodelay");
         stream
+    }
+
+    /// A round trip on a connection of its own.
+    pub fn served_apis(&self) -> Vec<i16> {
+        let request =
+            ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1".into() };
+        self.ask(&request, 3).api_keys.iter().map(|range| range.api_key).collect()
+    }
+
+    /// Until the kernel takes no more of what the broker sends to this stream: what there is to read stays the same.
+    pub fn wait_until_stuck(&self, stream: &TcpStream) {
+        // More than a socket takes.
+        let (mut before, mut buffer) = (usize::MAX, vec![0; 40 << 20]);
+        loop {
+            // The broker had turns enough to go on.
+            (0..200).for_each(|_| drop(self.served_apis()));
+            let unread = stream.peek(&mut buffer).expect("what there is");
+            if unread == before {
+                return;
+            }
+            before = unread;
+        }
     }
 
     /// One request on a connection of its own.

@@ -167,7 +167,7 @@ fn no_piece_is_released_before_its_notification() {
     let (ours, _theirs) = pair();
     let socket = Socket::of(&ours).expect("socket");
     let content = noise(50_000);
-    let mut zero_copy = ZeroCopy::new(100_000);
+    let mut zero_copy = ZeroCopy::new(2 * ZERO_COPY_SLICE_COST_BYTES);
     let begin = |zero_copy: &mut ZeroCopy, id| {
         assert!(zero_copy.push(SendId(id), vec![content.clone()], &socket));
         zero_copy.next_entry().expect("an entry").0
