@@ -13,7 +13,7 @@ use std::{
 use broker::{Broker, PATIENCE, receive, send, start};
 use engine::record::{BatchBuilder, Codec, RecordData, headers};
 use net::wire::{
-    api_versions::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
+    create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
     produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
 };

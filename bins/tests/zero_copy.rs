@@ -10,7 +10,7 @@ use std::{
 use broker::{Broker, PATIENCE, receive, send, start, try_start};
 use engine::record::{BatchBuilder, Codec, RecordData, headers};
 use net::wire::{
-    api_versions::create_topics::{CreatableTopic, CreateTopicsRequest},
+    create_topics::{CreatableTopic, CreateTopicsRequest},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
     produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
 };
