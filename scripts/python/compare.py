@@ -176,7 +176,13 @@ class Run:
         for partitions in self.plan["partitions"]:
             topic = f"spread-{partitions}"
             words = [*SPREAD, "-p", str(partitions)]
+            # What the partitions themselves take to be made is not the load's.
+            self.create(topic, words)
+            before, began = self.broker.syncs(), time.monotonic()
             line = self.bench(f"produce to {partitions} partitions, 4 KiB batches", "produce", topic, words)
+            if before is not None:
+                # Of which a second is still: see `create`.
+                line["syncs_per_second"] = (self.broker.syncs() - before) / (time.monotonic() - began - 1)
             line["partitions"] = partitions
             yield line
             self.remove(topic)

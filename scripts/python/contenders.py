@@ -64,6 +64,10 @@ class Corelog(Broker):
                 counts[task] += int(count) if bound == "+Inf" else -int(count)
         return counts
 
+    def syncs(self):
+        """Synced writes and syncs since its start."""
+        return sum(self.metrics("corelog_syncs_total").values())
+
     def cleaned_bytes(self):
         written = self.metrics("corelog_disk_bytes_total")
         return sum(count for labels, count in written.items() if 'purpose="compact"' in labels and 'kind="write"' in labels)
@@ -125,6 +129,9 @@ class Kafka:
         return (self.data / "out").read_text(errors="replace")[-3000:]
 
     def long_steps(self):
+        return None
+
+    def syncs(self):
         return None
 
     def cleaned_bytes(self):

@@ -63,6 +63,7 @@ class Reach:
             one = "produce to 1 partitions, 4 KiB batches"
             many = f"produce to {count} partitions, 4 KiB batches"
             self.ratio(f"throughput over {count:,} partitions beside 1", one, "mb", least=0.8, to=MAIN, of_scenario=many)
+            self.ratio(f"syncs a second over {count:,} partitions beside 1", one, "syncs", most=1.2, to=MAIN, of_scenario=many)
             self.ratio(f"p99 over {count:,} partitions beside 1", one, "p99", most=1.2, to=MAIN, of_scenario=many)
         alone = "steady 5000/s, alone"
         for what in ("a cold read at full speed", "a compaction"):

@@ -37,6 +37,7 @@ FIGURES = {
     "mb": lambda line: main_end(line)["bytes"] / 1e6 / line["seconds"],
     "p99": lambda line: main_end(line)["p99_us"] / 1000,
     "p999": lambda line: main_end(line)["p999_us"] / 1000,
+    "syncs": lambda line: line.get("syncs_per_second"),
     "value": lambda line: line["value"],
 }
 
@@ -73,15 +74,16 @@ class Report:
         return [line for line in self.results if (line["broker"], line["scenario"]) == (name, scenario)]
 
     def median(self, name, scenario, figure):
-        """The median of a figure over the runs, or None; `figure` takes a line."""
+        """The median of a figure over the runs, or None; `figure` takes a line, and is None where the line has none."""
         lines = [line for line in self.lines(name, scenario) if "value" in line or "figures" in line]
-        return statistics.median(map(figure, lines)) if lines else None
+        values = [value for value in map(figure, lines) if value is not None]
+        return statistics.median(values) if values else None
 
     def cell(self, name, scenario, figure):
         lines = [line for line in self.lines(name, scenario) if "value" in line or "figures" in line]
-        if not lines:
+        values = [value for value in map(figure, lines) if value is not None]
+        if not values:
             return "–"
-        values = [figure(line) for line in lines]
         said = f"{statistics.median(values):.4g}"
         if len(values) > 1:
             said += f" ({min(values):.3g}–{max(values):.3g})"
@@ -125,6 +127,7 @@ class Report:
         spread = [s for s in self.scenarios if s.startswith("produce to ")]
         rows = [self.row(f"{s}: records/s", s, per_second) for s in spread]
         rows += [self.row(f"{s}: p99 of a request, ms", s, lambda line: main_end(line)["p99_us"] / 1000) for s in spread]
+        rows += [self.row(f"{s}: synced writes and syncs a second", s, FIGURES["syncs"]) for s in spread if s.endswith("4 KiB batches")]
         yield "Partitions", "One batch of 4 KiB a request where nothing else is said; only their targets differ.", head, rows, spread
         steady = [s for s in self.scenarios if s.startswith("steady ")]
         rows = [self.row(f"{s}: p99, ms", s, FIGURES["p99"]) for s in steady]
