@@ -65,31 +65,36 @@ impl std::fmt::Debug for Chunk {
 pub struct Arena {
     /// In the order of use: the last one is cut from now.
     chunks: VecDeque<Arc<Chunk>>,
-    /// Of the last one.
-    used: usize,
+    /// Bytes of the last one that were not cut.
+    left: usize,
 }
 
 impl Arena {
     /// An empty buffer with room for `bytes`, and what it takes of memory: with what is left over of the chunk before, if it begins one.
     pub fn take(&mut self, bytes: usize) -> (AlignedBuf, usize) {
         let bytes = bytes.next_multiple_of(BLOCK_BYTES);
-        if bytes > CHUNK_BYTES {
+        let left_over = if bytes > self.left { self.left } else { 0 };
+        let Some(chunk) = self.chunk_for(bytes) else {
             return (AlignedBuf::with_capacity(bytes), AlignedBuf::memory_of(bytes));
-        }
-        let mut taken = bytes;
-        if self.chunks.is_empty() || bytes > CHUNK_BYTES - self.used {
-            taken += if self.chunks.is_empty() { 0 } else { CHUNK_BYTES - self.used };
-            let Ok(chunk) = self.next_chunk() else {
-                return (AlignedBuf::with_capacity(bytes), AlignedBuf::memory_of(bytes));
-            };
-            self.chunks.push_back(chunk);
-            self.used = 0;
-        }
-        let Some(chunk) = self.chunks.back() else { return (AlignedBuf::with_capacity(bytes), taken) };
-        let at = self.used;
-        self.used += bytes;
+        };
+        let at = CHUNK_BYTES - self.left;
+        self.left -= bytes;
         // SAFETY: `at + bytes` is within the chunk, and the range was not cut from it since it was nobody's.
-        (unsafe { AlignedBuf::within(chunk.clone(), chunk.start.add(at), bytes) }, taken)
+        let buffer = unsafe { AlignedBuf::within(chunk.clone(), chunk.start.add(at), bytes) };
+        (buffer, left_over + bytes)
+    }
+
+    /// The chunk that has so many bytes left; none: it would not fit one, or the kernel has none.
+    fn chunk_for(&mut self, bytes: usize) -> Option<Arc<Chunk>> {
+        if bytes > CHUNK_BYTES {
+            return None;
+        }
+        if bytes > self.left {
+            let chunk = self.next_chunk().ok()?;
+            self.chunks.push_back(chunk);
+            self.left = CHUNK_BYTES;
+        }
+        self.chunks.back().cloned()
     }
 
     /// Gives back to the kernel what has become free beyond a few chunks.
@@ -99,11 +104,6 @@ impl Arena {
         {
             self.chunks.pop_front();
         }
-    }
-
-    /// The memory that it has of the kernel.
-    pub fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK_BYTES
     }
 
     /// The free one that was used longest ago. One that a slow reader still holds is passed over.
@@ -137,34 +137,39 @@ mod tests {
         (buffer.freeze(), taken)
     }
 
+    /// The memory that it has of the kernel.
+    fn bytes(arena: &Arena) -> usize {
+        arena.chunks.len() * CHUNK_BYTES
+    }
+
     #[test]
     fn memory_of_groups_that_are_gone_is_that_of_the_next_ones() {
         let mut arena = Arena::default();
         let mut held = VecDeque::new();
+        // What another group would write into it stays to be seen until it goes.
+        let is_whole = |(group, with): (Bytes, u8)| {
+            super::super::is_aligned(&group.slice(..4_096)) && group == vec![with; group.len()]
+        };
         for number in 0..1_000u32 {
-            let bytes = [4_096, 70_000, 900_000, 300_000][number as usize % 4];
-            held.push_back((filled(&mut arena, bytes, number as u8).0, number as u8));
+            let size = [4_096, 70_000, 900_000, 300_000][number as usize % 4];
+            held.push_back((filled(&mut arena, size, number as u8).0, number as u8));
             if held.len() > 16 {
-                held.pop_front();
-            }
-            for (group, with) in &held {
-                assert!(
-                    super::super::is_aligned(&group.slice(..4_096)) && group.iter().all(|byte| byte == with)
-                );
+                assert!(held.pop_front().is_some_and(is_whole));
             }
         }
-        assert!(arena.bytes() <= 8 * CHUNK_BYTES, "{}", arena.bytes());
+        assert!(held.into_iter().all(is_whole));
+        assert!(bytes(&arena) <= 8 * CHUNK_BYTES, "{}", bytes(&arena));
     }
 
     #[test]
     fn what_is_taken_and_what_is_left_over_add_up_to_the_chunks() {
         let mut arena = Arena::default();
         let mut held = Vec::new();
-        for bytes in [700_000, 1 << 20, CHUNK_BYTES, 4_096, 1_500_000, 700_000] {
-            held.push(filled(&mut arena, bytes, 1));
+        for size in [700_000, 1 << 20, CHUNK_BYTES, 4_096, 1_500_000, 700_000] {
+            held.push(filled(&mut arena, size, 1));
         }
         let taken: usize = held.iter().map(|(_, taken)| taken).sum();
-        assert_eq!(taken, arena.bytes() - CHUNK_BYTES + arena.used);
+        assert_eq!(taken, bytes(&arena) - arena.left);
     }
 
     #[test]
@@ -175,7 +180,7 @@ mod tests {
             drop(filled(&mut arena, CHUNK_BYTES, 9));
         }
         assert!(kept.iter().all(|byte| *byte == 7));
-        assert_eq!(arena.bytes(), 2 * CHUNK_BYTES);
+        assert_eq!(bytes(&arena), 2 * CHUNK_BYTES);
     }
 
     #[test]
@@ -183,16 +188,16 @@ mod tests {
         let mut arena = Arena::default();
         let held: Vec<_> = (0..20).map(|_| filled(&mut arena, CHUNK_BYTES, 1)).collect();
         arena.trim();
-        assert_eq!(arena.bytes(), 20 * CHUNK_BYTES);
+        assert_eq!(bytes(&arena), 20 * CHUNK_BYTES);
         drop(held);
         arena.trim();
-        assert_eq!(arena.bytes(), CHUNKS_SPARE_MAX * CHUNK_BYTES);
+        assert_eq!(bytes(&arena), CHUNKS_SPARE_MAX * CHUNK_BYTES);
     }
 
     #[test]
     fn a_group_larger_than_a_chunk_has_memory_of_its_own() {
         let mut arena = Arena::default();
         let (group, taken) = filled(&mut arena, CHUNK_BYTES + 1, 3);
-        assert!(taken >= group.len() && arena.bytes() == 0);
+        assert!(taken >= group.len() && bytes(&arena) == 0);
     }
 }

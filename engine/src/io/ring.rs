@@ -1,5 +1,5 @@
-//! The data ring of one core: reads, writes, file syncs, and sends from files and from memory, through io_uring. Created, used and dropped on that core's
-//! thread. Latency Ops go to the kernel at once; bulk and background Ops wait until their class has room in flight. An Op
+//! The data ring of one core: reads, writes, file syncs, and sends from files and from memory, through io_uring. Created, used and dropped
+//! on that core's thread. Latency Ops go to the kernel at once; bulk and background Ops wait until their class has room in flight. An Op
 //! owns its buffer until the kernel has reported it. Must never wait, except when it is dropped.
 
 use std::collections::VecDeque;

@@ -47,6 +47,23 @@ enum Step {
     Cold(Slot, Cold),
 }
 
+/// The next partition of a job, and what its answer may hold.
+pub struct Asked {
+    pub part: FetchPartition,
+    limit: usize,
+    /// The response holds records already: this one need not.
+    anything: bool,
+}
+
+impl Job {
+    fn next(&self) -> Option<Asked> {
+        let part = self.request.partitions.get(self.answers.len())?.clone();
+        let anything = self.answers.iter().any(|answer| !answer.is_empty());
+        let limit = self.bytes_left.min(part.bytes_max as usize);
+        Some(Asked { part, limit, anything })
+    }
+}
+
 /// An answer cut out of a chunk.
 pub struct Cut {
     pub answer: Fetched,
@@ -71,47 +88,42 @@ impl Shard {
     }
 
     fn continue_fetch(&mut self, now: Now, number: usize) {
-        loop {
-            let job = &self.fetches.jobs[number];
-            let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { break };
-            let anything = job.answers.iter().any(|answer| !answer.is_empty());
-            let limit = job.bytes_left.min(part.bytes_max as usize);
-            let (answer, from_disk) = match self.read_part(&part, limit, anything, job.request.bearer) {
+        while let Some(asked) = self.fetches.jobs[number].next() {
+            let (answer, from_disk) = match self.read_part(&asked, self.fetches.jobs[number].request.bearer) {
                 Step::Answer(answer) => (answer, false),
-                Step::Cold(slot, cold) => {
-                    match self.read_cold(now, number, slot, cold, &part, limit, anything) {
-                        Some(answer) => (answer, true),
-                        None => return,
-                    }
-                }
+                Step::Cold(slot, cold) => match self.read_cold(now, number, slot, cold, &asked) {
+                    Some(answer) => (answer, true),
+                    None => return,
+                },
             };
-            self.count_out(&part, &answer, from_disk);
-            let job = &mut self.fetches.jobs[number];
-            job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
-            job.answers.push(answer);
+            self.answer_part(number, &asked.part, answer, from_disk);
         }
         let job = self.fetches.jobs.remove(number);
         self.reply(job.call, Reply::Fetched(job.answers));
     }
 
+    fn answer_part(&mut self, number: usize, part: &FetchPartition, answer: Fetched, from_disk: bool) {
+        self.count_out(part, &answer, from_disk);
+        let job = &mut self.fetches.jobs[number];
+        job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
+        job.answers.push(answer);
+    }
+
     /// The answer, if it was read ahead; none: the job waits for the disk, for `cold` or for what is read ahead already.
-    #[allow(clippy::too_many_arguments)]
     fn read_cold(
         &mut self,
         now: Now,
         number: usize,
         slot: Slot,
         cold: Cold,
-        part: &FetchPartition,
-        limit: usize,
-        anything: bool,
+        asked: &Asked,
     ) -> Option<Fetched> {
         let removals = self.table.get(slot).map_or(0, |partition| partition.removals);
-        let (cold, waits) = match self.take_ahead(slot, part.offset, number) {
+        let (cold, waits) = match self.take_ahead(slot, asked.part.offset, number) {
             Taken::Nothing => (cold, true),
             Taken::Reading(cold) => (cold, false),
             Taken::Held(mut cold, chunk) => {
-                let answer = self.chunk_answer(now, slot, &mut cold, part, &chunk, limit, anything);
+                let answer = self.chunk_answer(now, slot, &mut cold, asked, &chunk);
                 if answer.is_some() {
                     return answer;
                 }
@@ -146,7 +158,8 @@ impl Shard {
     }
 
     /// What one partition answers now, or the read that it takes.
-    fn read_part(&self, part: &FetchPartition, limit: usize, anything: bool, bearer: Bearer) -> Step {
+    fn read_part(&self, asked: &Asked, bearer: Bearer) -> Step {
+        let &Asked { ref part, limit, anything } = asked;
         let Some((slot, partition)) = self.table.lookup(part.partition) else {
             return Step::Answer(refused(ErrorCode::NotLeaderOrFollower, None));
         };
@@ -222,9 +235,7 @@ impl Shard {
             self.start_cold_reads();
             return;
         }
-        let Some(part) = job.request.partitions.get(job.answers.len()).cloned() else { return };
-        let anything = job.answers.iter().any(|answer| !answer.is_empty());
-        let limit = job.bytes_left.min(part.bytes_max as usize);
+        let Some(asked) = job.next() else { return };
         let progress = match done {
             Done::Read(bytes) => cold.feed(bytes),
             Done::Opened(file) => cold.opened(file),
@@ -234,11 +245,10 @@ impl Shard {
         let answer = match progress {
             Progress::More => None,
             Progress::Chunk { position, bytes } => {
-                let chunk = Chunk { position, bytes };
-                self.chunk_answer(now, slot, &mut cold, &part, &chunk, limit, anything)
+                self.chunk_answer(now, slot, &mut cold, &asked, &Chunk { position, bytes })
             }
             Progress::Range { range, next, behind } => {
-                Some(self.range_answer(slot, &cold, &part, RecordRange { bytes: range, next }, behind))
+                Some(self.range_answer(slot, &cold, &asked.part, RecordRange { bytes: range, next }, behind))
             }
             Progress::Damaged(reason) => Some(self.unreadable(slot, &reason)),
         };
@@ -249,10 +259,7 @@ impl Shard {
             self.start_cold_reads();
             return;
         };
-        self.count_out(&part, &answer, true);
-        let job = &mut self.fetches.jobs[number];
-        job.bytes_left = job.bytes_left.saturating_sub(answer.bytes());
-        job.answers.push(answer);
+        self.answer_part(number, &asked.part, answer, true);
         self.continue_fetch(now, number);
         self.start_cold_reads();
     }
@@ -278,16 +285,14 @@ impl Shard {
     }
 
     /// Cuts the answer out of a chunk; none: another read is needed, and `cold` says where.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn cold_answer(
         &mut self,
         slot: Slot,
         cold: &mut Cold,
-        part: &FetchPartition,
+        asked: &Asked,
         chunk: &Chunk,
-        limit: usize,
-        anything: bool,
     ) -> Option<Cut> {
+        let &Asked { ref part, limit, anything } = asked;
         let Some(partition) = self.table.get_mut(slot).filter(|partition| !partition.deleted) else {
             return Some(refused(ErrorCode::NotLeaderOrFollower, None).into());
         };

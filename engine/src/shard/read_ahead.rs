@@ -14,7 +14,8 @@ use super::{
     Purpose, Shard,
     cold::{Cold, Progress, batch_size},
     cold_turns::ColdTurns,
-    command::{FetchPartition, Fetched},
+    command::Fetched,
+    fetch::Asked,
     partition::Slot,
     settings::SegmentIo,
 };
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// The log's bytes from this position on, beginning with a batch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Chunk {
     pub position: FilePosition,
     pub bytes: Bytes,
@@ -183,28 +184,25 @@ impl Shard {
     }
 
     /// Cuts the answer out of a chunk, and reads on for who is sequential; none: another read is needed, and `cold` says where.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn chunk_answer(
         &mut self,
         now: Now,
         slot: Slot,
         cold: &mut Cold,
-        part: &FetchPartition,
+        asked: &Asked,
         chunk: &Chunk,
-        limit: usize,
-        anything: bool,
     ) -> Option<Fetched> {
+        let offset = asked.part.offset;
         let partition = self.table.get(slot);
         let sequential = self.config.segment_io == SegmentIo::Direct
-            && partition.is_some_and(|partition| partition.cursor_at(part.offset).is_some());
-        let cut = self.cold_answer(slot, cold, part, chunk, limit, anything)?;
+            && partition.is_some_and(|partition| partition.cursor_at(offset).is_some());
+        let cut = self.cold_answer(slot, cold, asked, chunk)?;
         if let Some(cursor) = cut.cursor.filter(|_| sequential) {
             let bytes = chunk.bytes.slice((cursor.position.0 - chunk.position.0) as usize..);
             self.go_ahead(now, slot, cold, cursor.offset, Chunk { position: cursor.position, bytes });
         } else if sequential && cut.answer.error == ErrorCode::None && cut.answer.is_empty() {
             // The others have left no room for it: it comes back.
-            let chunk = Chunk { position: chunk.position, bytes: chunk.bytes.clone() };
-            self.go_ahead(now, slot, cold, part.offset, chunk);
+            self.go_ahead(now, slot, cold, offset, chunk.clone());
         }
         Some(cut.answer)
     }

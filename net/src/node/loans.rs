@@ -99,6 +99,16 @@ struct Sending {
     under_way: Option<SendId>,
 }
 
+impl Sending {
+    /// Nobody waits for what becomes of the piece under way any more.
+    fn give_up(&mut self) {
+        if let Some(id) = self.under_way.take() {
+            self.node.device.borrow_mut().cancel_lent(id);
+            self.node.alarm.ring();
+        }
+    }
+}
+
 impl SendSlices for Sending {
     fn room(&self) -> usize {
         self.lent_max.saturating_sub(self.line.lent.get())
@@ -138,11 +148,7 @@ impl SendSlices for Sending {
     }
 
     fn poll_returned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Nobody waits for what became of it any more.
-        if let Some(id) = self.under_way.take() {
-            self.node.device.borrow_mut().cancel_lent(id);
-            self.node.alarm.ring();
-        }
+        self.give_up();
         if self.line.lent.get() == 0 {
             return Poll::Ready(());
         }
@@ -161,10 +167,7 @@ impl SendSlices for Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        if let Some(id) = self.under_way {
-            self.node.device.borrow_mut().cancel_lent(id);
-            self.node.alarm.ring();
-        }
+        self.give_up();
         if self.line.lent.get() > 0 {
             self.socket.abort();
         }
