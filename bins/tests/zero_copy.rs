@@ -7,12 +7,11 @@ use std::{
     net::TcpStream,
 };
 
-use broker::{Broker, PATIENCE, receive, send, start, try_start};
-use engine::record::{BatchBuilder, Codec, RecordData, headers};
+use broker::{Broker, PATIENCE, produce, receive, send, start, try_start};
+use engine::record::headers;
 use net::wire::{
     create_topics::{CreatableTopic, CreateTopicsRequest},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
-    produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
 };
 use nix::sys::signal::Signal;
 
@@ -32,16 +31,7 @@ fn fill(broker: &Broker) -> Vec<u8> {
     for number in 0..400 {
         let mut value = vec![0; [10, 300, 4_000, 20_000, 130_000][random.usize(0..5)]];
         random.fill(&mut value);
-        let mut builder = BatchBuilder::new(Codec::None, 1 << 20);
-        assert!(builder.push(RecordData { value: Some(&value), ..RecordData::default() }));
-        let records = Some(builder.build().expect("a batch").into());
-        let partition_data = vec![PartitionProduceData { index: 0, records }];
-        let topic = TopicProduceData { name: TOPIC.into(), partition_data, ..Default::default() };
-        let request =
-            ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
-        send(&mut stream, &request, 9, number);
-        let produced: net::wire::produce::ProduceResponse = receive(&mut stream, 9, number);
-        assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
+        produce(&mut stream, TOPIC, &value, number);
         values.extend_from_slice(&value);
     }
     values

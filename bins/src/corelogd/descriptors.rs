@@ -58,10 +58,12 @@ mod tests {
     fn files_and_connections_together_stay_below_the_limit() {
         for limit in [1024, 4096, 10_000, 65_536, 1 << 20, u64::MAX] {
             for cores in [1, 2, 8, 64] {
-                let direct = [(SegmentIo::Direct, 1), (SegmentIo::Direct, 2)];
-                let buffered = [(SegmentIo::Buffered, 2), (SegmentIo::Buffered, 3)];
-                for (segment_io, each) in direct.into_iter().chain(buffered) {
-                    let sockets = if segment_io == SegmentIo::Direct { each } else { each - 1 };
+                for (segment_io, sockets, each) in [
+                    (SegmentIo::Direct, 1, 1),
+                    (SegmentIo::Direct, 2, 2),
+                    (SegmentIo::Buffered, 1, 2),
+                    (SegmentIo::Buffered, 2, 3),
+                ] {
                     let shares = Descriptors::divide(limit, cores, segment_io, sockets);
                     let Descriptors { files_per_core, connections } = shares;
                     let files = (files_per_core * cores) as u64;

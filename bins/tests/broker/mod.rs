@@ -13,8 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::record::{BatchBuilder, Codec, RecordData};
 use net::wire::{
-    ApiKey, Message, Reader, Request, ResponseHeader, api_versions::ApiVersionsRequest, request_frame,
+    ApiKey, Message, Reader, Request, ResponseHeader,
+    api_versions::ApiVersionsRequest,
+    produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData},
+    request_frame,
 };
 
 /// Far beyond what a start or an answer takes; a test that waits so long has failed.
@@ -198,4 +202,18 @@ pub fn is_closed(stream: &mut TcpStream) -> bool {
             Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
         }
     }
+}
+
+/// Writes one record to the topic's partition 0, as a batch of its own that is acknowledged.
+pub fn produce(stream: &mut TcpStream, topic: &str, value: &[u8], correlation: i32) {
+    let mut builder = BatchBuilder::new(Codec::None, 2 << 20);
+    assert!(builder.push(RecordData { value: Some(value), ..RecordData::default() }));
+    let records = Some(builder.build().expect("a batch").into());
+    let partition_data = vec![PartitionProduceData { index: 0, records }];
+    let topic = TopicProduceData { name: topic.into(), partition_data, ..Default::default() };
+    let request =
+        ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
+    send(stream, &request, 9, correlation);
+    let produced: ProduceResponse = receive(stream, 9, correlation);
+    assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
 }
