@@ -78,10 +78,13 @@ class Run:
         shown = ["corelog-bench", what, "-t", topic, *words, *self.options, *timing, "-b", "$BROKER", "--pid", "$PID"]
         if what != "consume" and (refused := self.create(topic, words)):
             return {"broker": self.name, "scenario": scenario, "command": " ".join(shown), "seconds": seconds, "error": refused}
+        before, began = self.broker.syncs(), time.monotonic()
         out = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=seconds * 4 + 120)
         if self.broker.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended by itself in {scenario!r}:\n{self.broker.log_tail()}")
         line = {"broker": self.name, "scenario": scenario, "command": " ".join(shown), "seconds": seconds}
+        if before is not None:
+            line["syncs_per_second"] = (self.broker.syncs() - before) / (time.monotonic() - began)
         if out.stdout.strip():
             line["figures"] = json.loads(out.stdout.splitlines()[0])
         if out.returncode != 0:
@@ -176,13 +179,7 @@ class Run:
         for partitions in self.plan["partitions"]:
             topic = f"spread-{partitions}"
             words = [*SPREAD, "-p", str(partitions)]
-            # What the partitions themselves take to be made is not the load's.
-            self.create(topic, words)
-            before, began = self.broker.syncs(), time.monotonic()
             line = self.bench(f"produce to {partitions} partitions, 4 KiB batches", "produce", topic, words)
-            if before is not None:
-                # Of which a second is still: see `create`.
-                line["syncs_per_second"] = (self.broker.syncs() - before) / (time.monotonic() - began - 1)
             line["partitions"] = partitions
             yield line
             self.remove(topic)
