@@ -118,6 +118,9 @@ pub const COMPLAINTS_PER_SECOND: u32 = 10;
 /// Completions and messages that one turn takes on before the connections run again.
 pub const TURN_EVENTS_MAX: usize = 4096;
 
+/// Tasks of a core run no longer than this, and the rest of one step, before it looks for I/O again.
+pub const ROUND_NS: u64 = 1_000_000;
+
 /// A step of a task that takes longer has its CPU time measured; it is also how far off that may be.
 pub const STEP_LONG_NS: u64 = 100_000;
 

@@ -14,7 +14,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::Duration,
 };
 
 use engine::{
@@ -28,7 +27,7 @@ use net::{
     admin::{About, Admin},
     api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, Loggers, OffsetsTopic, SessionLimits},
     conn::{Memory, Shared},
-    node::{Node, Stopped, steps::Task},
+    node::{Node, Stopped, rounds::NO_PREEMPTION, steps::Task},
     server::{Server, ServerConfig, bind, observe_memory},
 };
 
@@ -36,8 +35,6 @@ use super::{Refusal, endpoints::Endpoint, identity::Identity, settings::Settings
 
 /// Messages between two cores that wait to be taken; a full ring holds connections back.
 const BUS_MESSAGES: usize = 1024;
-/// How long a task may run before the executor looks for I/O again.
-const PREEMPT: Duration = Duration::from_millis(1);
 /// Fetch sessions take at most this part of a core's memory (one divided by it).
 const FETCH_SESSION_MEMORY_DIVISOR: u64 = 32;
 /// glommio's registered buffers, which nothing here uses: its smallest size.
@@ -161,7 +158,7 @@ pub fn run(start: Start) -> Result<(), Refusal> {
         let thread = LocalExecutorBuilder::new(Placement::Fixed(cpu))
             .name("core")
             .spin_before_park(plan.settings.spin)
-            .preempt_timer(PREEMPT)
+            .preempt_timer(NO_PREEMPTION)
             .io_memory(GLOMMIO_BYTES)
             .spawn(move || serve(plan, seed, bus, told));
         threads.push(

@@ -35,8 +35,8 @@ impl Admin {
             for core in self.cores() {
                 self.collect(core, &mut collected, &mut groups).await;
             }
-            collected.tell(&mut text, async || glommio::yield_if_needed().await).await;
-            groups.tell(&mut text, async || glommio::yield_if_needed().await).await;
+            collected.tell(&mut text, future::yield_now).await;
+            groups.tell(&mut text, future::yield_now).await;
             process::tell(&self.about, &mut text);
             text.into_string()
         })

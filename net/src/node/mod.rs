@@ -8,6 +8,7 @@
 mod calls;
 mod loans;
 pub mod measure;
+pub mod rounds;
 mod sends;
 pub mod steps;
 mod turn;
@@ -34,6 +35,7 @@ use engine::{
 use calls::Calls;
 use loans::Loans;
 use measure::Measures;
+use rounds::Rounds;
 use sends::Sends;
 use steps::Steps;
 pub use turn::Stopped;
@@ -57,6 +59,7 @@ pub struct Node {
     stopping: Cell<bool>,
     measures: Measures,
     steps: Steps,
+    rounds: Rounds,
     /// Connections that read no request until the bus has room.
     waiting_for_bus: RefCell<Vec<Waker>>,
 }
@@ -78,6 +81,7 @@ impl Node {
             stopping: Cell::new(false),
             measures: Measures::default(),
             steps: Steps::default(),
+            rounds: Rounds::default(),
             waiting_for_bus: RefCell::default(),
         })
     }

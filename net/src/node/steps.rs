@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     rc::Rc,
+    task::Poll,
 };
 
 use engine::{
@@ -133,9 +134,13 @@ impl Node {
         let node = self.clone();
         // Boxed: inside an async block the future would have room twice.
         let mut future = Box::pin(future);
+        let mut held = None;
         poll_fn(move |cx| {
             let steps = &node.steps;
             let begun_ns = node.clock_ns();
+            if node.rounds.hold(&mut held, begun_ns, cx) {
+                return Poll::Pending;
+            }
             steps.begin(begun_ns, clock::thread_cpu_ns);
             let polled = future.as_mut().poll(cx);
             let now_ns = node.clock_ns();
