@@ -118,6 +118,17 @@ pub const COMPLAINTS_PER_SECOND: u32 = 10;
 /// Completions and messages that one turn takes on before the connections run again.
 pub const TURN_EVENTS_MAX: usize = 4096;
 
+/// A connection moves to another core once so many more of its Produce and Fetch requests were for that core's partitions alone than
+/// were not. Few enough to be over in a moment, and enough to make up for the move.
+pub const MOVE_AFTER_REQUESTS: u32 = 64;
+/// A connection that a core has sent back asks so many requests more before it may move.
+pub const MOVE_REST_REQUESTS: u32 = 4096;
+
+/// How long a core's load is measured, and from what part of the time on (in thousandths) it is so busy that it takes in no
+/// connection of another core: there its requests are read by whoever has time.
+pub const LOAD_WINDOW_NS: u64 = 250_000_000;
+pub const LOAD_PERMILLE_MAX: u64 = 500;
+
 /// Tasks of a core run no longer than this, and the rest of one step, before it looks for I/O again.
 pub const ROUND_NS: u64 = 1_000_000;
 

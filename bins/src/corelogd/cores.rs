@@ -20,14 +20,14 @@ use engine::{
     base::{CoreId, NodeId},
     bus::{self, Endpoint as BusEndpoint},
     io::{Clock, Device, Signal, lock::DirectoryLock, pump::wait_readable},
-    shard::{Shard, ShardSeed, command::Message},
+    shard::{Shard, ShardSeed},
 };
 use glommio::{LocalExecutorBuilder, Placement, net::TcpListener};
 use net::{
     admin::{About, Admin},
     api::{Api, Broker, FETCH_SESSION_PARTITION_BYTES, Loggers, OffsetsTopic, SessionLimits},
     conn::{Memory, Shared},
-    node::{Node, Stopped, rounds::NO_PREEMPTION, steps::Task},
+    node::{Node, Stopped, parcel::Parcel, rounds::NO_PREEMPTION, steps::Task},
     server::{Server, ServerConfig, bind, observe_memory},
 };
 
@@ -261,7 +261,7 @@ fn fetch_sessions(settings: &Settings) -> SessionLimits {
 async fn serve(
     plan: Arc<Plan>,
     seed: ShardSeed,
-    bus: BusEndpoint<Message>,
+    bus: BusEndpoint<Parcel>,
     told: mpsc::Sender<Result<(), String>>,
 ) -> Result<(), String> {
     let core = seed.config.core;
@@ -314,7 +314,7 @@ struct Begun {
     admin: Option<TcpListener>,
 }
 
-fn begin(plan: &Plan, seed: ShardSeed, bus: BusEndpoint<Message>) -> Result<Begun, String> {
+fn begin(plan: &Plan, seed: ShardSeed, bus: BusEndpoint<Parcel>) -> Result<Begun, String> {
     let core = seed.config.core;
     let lock = Some(plan.lock.as_fd());
     let device = Device::open(&plan.settings.ring, &plan.settings.data_dir, lock)

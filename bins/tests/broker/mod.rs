@@ -44,8 +44,11 @@ fn try_start_by(
     command
         .arg("--data-dir")
         .arg(directory)
-        .args(["--listen", "127.0.0.1:0", "--memory", "64M", "--cores", "0", "--journal-extents", "3"])
+        .args(["--listen", "127.0.0.1:0", "--memory", "64M", "--journal-extents", "3"])
         .args(flags);
+    if !flags.contains(&"--cores") {
+        command.args(["--cores", "0"]);
+    }
     let mut child = by(command)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -204,16 +207,19 @@ pub fn is_closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// Writes one record to the topic's partition 0, as a batch of its own that is acknowledged.
-pub fn produce(stream: &mut TcpStream, topic: &str, value: &[u8], correlation: i32) {
+/// One record for the topic's partition 0, as a batch of its own that is acknowledged.
+pub fn produce_request(topic: &str, value: &[u8]) -> ProduceRequest {
     let mut builder = BatchBuilder::new(Codec::None, 2 << 20);
     assert!(builder.push(RecordData { value: Some(value), ..RecordData::default() }));
     let records = Some(builder.build().expect("a batch").into());
     let partition_data = vec![PartitionProduceData { index: 0, records }];
     let topic = TopicProduceData { name: topic.into(), partition_data, ..Default::default() };
-    let request =
-        ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
-    send(stream, &request, 9, correlation);
+    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+}
+
+/// Writes one record to the topic's partition 0.
+pub fn produce(stream: &mut TcpStream, topic: &str, value: &[u8], correlation: i32) {
+    send(stream, &produce_request(topic, value), 9, correlation);
     let produced: ProduceResponse = receive(stream, 9, correlation);
     assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
 }

@@ -2,11 +2,24 @@
 //! done. Lives on one core.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
+use glommio::net::TcpStream;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{Shutdown, shutdown};
+
+/// A descriptor of the same socket, for another core.
+pub fn duplicate(socket: &dyn AsRawFd) -> io::Result<OwnedFd> {
+    // SAFETY: whoever has the descriptor is borrowed until this returns, and so keeps it open.
+    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }.try_clone_to_owned()
+}
+
+/// The socket for this core's executor. Only within one.
+pub fn adopt(socket: OwnedFd) -> TcpStream {
+    // SAFETY: the descriptor is open and owned by nobody else from here on; the stream closes it.
+    unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
+}
 
 #[derive(Clone, Debug)]
 pub struct Socket(Rc<OwnedFd>);

@@ -21,7 +21,7 @@ const SOFTWARE_BYTES_MAX: usize = 256;
 #[derive(Default)]
 pub(super) struct Clients(RefCell<HashMap<SocketAddr, Software>>);
 
-struct Software {
+pub(super) struct Software {
     name: Box<str>,
     version: Box<str>,
 }
@@ -35,8 +35,13 @@ impl Clients {
         }
     }
 
-    pub fn gone(&self, peer: SocketAddr) {
-        self.0.borrow_mut().remove(&peer);
+    pub fn gone(&self, peer: SocketAddr) -> Option<Software> {
+        self.0.borrow_mut().remove(&peer)
+    }
+
+    /// It comes from another core.
+    pub fn came(&self, peer: SocketAddr, software: Software) {
+        self.0.borrow_mut().insert(peer, software);
     }
 
     pub fn asking(&self, peer: SocketAddr, client_id: Option<&Text>) -> Asking {

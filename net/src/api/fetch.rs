@@ -26,7 +26,7 @@ use super::{
     split::Split,
 };
 use crate::{
-    conn::{Answer, Holding, Permit},
+    conn::{Answer, Holding, Lies, Peer, Permit},
     limits,
     wire::{
         Records,
@@ -48,7 +48,7 @@ pub(super) async fn handle(
     request: FetchRequest,
     version: i16,
     correlation: i32,
-    holding: Holding,
+    peer: Peer,
 ) -> Answer {
     let session = fetch_sessions::Asked {
         id: request.session_id,
@@ -59,18 +59,19 @@ pub(super) async fn handle(
         } else {
             Reader::Consumer
         },
+        peer: peer.address,
     };
     let parts = fetch_parts::of(&request);
     let forgotten = fetch_parts::forgotten(&request);
     let begun = api.sessions.borrow_mut().begin(session, parts, &forgotten, api.node.now().mono_ms());
-    let mut memory = None;
+    let (mut memory, mut lies) = (None, None);
     let response = match begun {
         Ok(context) => {
             // Records in files are not looked into.
             let bearer = if version < ZSTD_SINCE { Bearer::Memory } else { Bearer::File };
             let asked = (context.parts(), session.named, bearer);
-            let (fetched, permit) = poll(&api, &request, asked, holding).await;
-            memory = Some(permit);
+            let (fetched, permit, where_asked) = poll(&api, &request, asked, peer.holding).await;
+            (memory, lies) = (Some(permit), where_asked);
             let fetched: Vec<_> = fetched.into_iter().map(|one| readable(one, version)).collect();
             let mut sessions = api.sessions.borrow_mut();
             let told: Vec<Told> = fetched.iter().map(told).collect();
@@ -103,7 +104,7 @@ pub(super) async fn handle(
         Ok((session_id, responses)) => FetchResponse { session_id, responses, ..Default::default() },
         Err(error) => FetchResponse { error_code: error.code(), ..Default::default() },
     };
-    let answer = super::reply(&response, version, correlation);
+    let answer = super::reply(&response, version, correlation).about(lies);
     match memory {
         Some(permit) => answer.holding(permit),
         None => answer,
@@ -116,7 +117,7 @@ async fn poll(
     request: &FetchRequest,
     (parts, named, bearer): (&[Part], Named, Bearer),
     holding: Holding,
-) -> (Vec<Fetched>, Permit) {
+) -> (Vec<Fetched>, Permit, Option<Lies>) {
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits::FETCH_WAIT_MS_MAX);
     let deadline = api.node.now().after_ms(wait_ms);
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
@@ -134,13 +135,22 @@ async fn poll(
         let stuck = bytes_before.replace(bytes) == Some(bytes);
         let enough = bytes >= bytes_min || stuck || wait_ms == 0 || asked.is_empty();
         if enough || api.node.now().reached(deadline) || !fetched.iter().all(is_at_end) {
-            return (fetched, permit);
+            return (fetched, permit, lies(&asked));
         }
         // Nothing is held while it waits.
         fetched.iter_mut().for_each(|one| (one.records, one.range) = (Vec::new(), None));
         drop(permit);
         watch(api, &asked, &fetched, bytes_min - bytes, deadline).await;
     }
+}
+
+fn lies(asked: &[Asked]) -> Option<Lies> {
+    let mut cores = asked.iter().filter_map(|one| match one {
+        Asked::Core(core, _) => Some(*core),
+        Asked::Refused(_) => None,
+    });
+    let first = cores.next()?;
+    Some(if cores.all(|core| core == first) { Lies::On(first) } else { Lies::Spread })
 }
 
 /// Is there nothing to read behind what was fetched, and no error to tell?

@@ -12,8 +12,12 @@ fn parts(partitions: std::ops::Range<i32>) -> Vec<Part> {
     partitions.map(|partition| part(partition, 0)).collect()
 }
 
+fn peer(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
 fn asked(id: i32, epoch: i32) -> Asked {
-    Asked { id, epoch, named: Named::ByName, reader: Reader::Consumer }
+    Asked { id, epoch, named: Named::ByName, reader: Reader::Consumer, peer: peer(1) }
 }
 
 fn told(high_watermark: i64) -> Told {
@@ -156,4 +160,20 @@ fn a_session_of_one_core_is_not_found_on_another() {
 #[test]
 fn epochs_go_round_without_the_first() {
     assert_eq!([next_epoch(0), next_epoch(i32::MAX)], [1, 1]);
+}
+
+#[test]
+fn a_session_goes_to_another_core_with_its_connection() {
+    let [mut here, mut there] = [0, 1].map(|core| FetchSessions::new(CoreId(core), LIMITS));
+    let id = open(&mut here, 3, 0);
+    assert!(here.take_of(peer(2)).is_empty());
+    there.put(here.take_of(peer(1)));
+    assert_eq!(goes_on(&mut here, id, 1), Err(ErrorCode::FetchSessionIdNotFound));
+    assert_eq!((here.partitions, there.partitions), (0, 3));
+    assert_eq!(goes_on(&mut there, id, 1).unwrap().parts(), parts(0..3));
+    // Where there is no room it ends; its reader begins again.
+    let mut full = FetchSessions::new(CoreId(2), SessionLimits { partitions: 2, ..LIMITS });
+    full.put(there.take_of(peer(1)));
+    assert_eq!(goes_on(&mut full, id, 2), Err(ErrorCode::FetchSessionIdNotFound));
+    assert_eq!(full.partitions, 0);
 }

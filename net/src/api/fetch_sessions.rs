@@ -1,12 +1,16 @@
 //! Fetch sessions (KIP-227): what a reader fetches is remembered between its requests, so that a request names only what
-//! has changed, and a response only partitions with news. Pure; one cache per core and listener, which a session never
-//! leaves: its id tells the core, and elsewhere it is not found, upon which a reader begins again with a full fetch.
+//! has changed, and a response only partitions with news. Pure; one cache per core and listener: elsewhere a session is not found, upon
+//! which a reader begins again with a full fetch. A connection that moves to another core takes its sessions along; ids are given
+//! out by core, so that they keep them there.
 //!
 //! Bounded by sessions (`max.incremental.fetch.session.cache.slots`) and by the partitions in them, that is by memory.
 //! Whoever finds the cache full is served without a session, unless one may go (Kafka's FetchSessionCache): the longest
 //! unused if that is two minutes ago, else a smaller one that is older than two minutes; a follower's before a consumer's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
 
 use engine::{
     base::{CoreId, TopicId},
@@ -48,6 +52,8 @@ pub(super) struct Asked {
     pub epoch: i32,
     pub named: Named,
     pub reader: Reader,
+    /// The connection.
+    pub peer: SocketAddr,
 }
 
 /// How a request is to be answered.
@@ -98,7 +104,9 @@ impl Entry {
 }
 
 #[derive(Debug)]
-struct Session {
+pub(super) struct Session {
+    /// The connection that last used it.
+    peer: SocketAddr,
     epoch: i32,
     named: Named,
     reader: Reader,
@@ -218,6 +226,7 @@ impl FetchSessions {
         }
         session.epoch = next_epoch(session.epoch);
         session.used_ms = now_ms;
+        session.peer = asked.peer;
         let context = Context::Incremental { id: asked.id, epoch: session.epoch, parts: session.parts() };
         if self.partitions > self.limits.partitions && !self.make_room(asked.id, now_ms) {
             // It has grown beyond what all may have: the reader begins again, and without a session.
@@ -237,6 +246,7 @@ impl FetchSessions {
         random: u32,
     ) -> i32 {
         let mut session = Session {
+            peer: asked.peer,
             epoch: next_epoch(EPOCH_INITIAL),
             named: asked.named,
             reader: asked.reader,
@@ -272,6 +282,25 @@ impl FetchSessions {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
         Ok(session.tell(found))
+    }
+
+    /// The connection leaves: its sessions go with it.
+    pub(super) fn take_of(&mut self, peer: SocketAddr) -> Vec<(i32, Session)> {
+        let taken: Vec<_> = self.sessions.extract_if(|_, session| session.peer == peer).collect();
+        self.partitions -= taken.iter().map(|(_, session)| session.entries.len()).sum::<usize>();
+        taken
+    }
+
+    /// A connection has come: what there is room for of its sessions stays.
+    pub(super) fn put(&mut self, sessions: Vec<(i32, Session)>) {
+        for (id, session) in sessions {
+            let partitions = self.partitions + session.entries.len();
+            let has_room = self.sessions.len() < self.limits.sessions && partitions <= self.limits.partitions;
+            if has_room && !self.sessions.contains_key(&id) {
+                self.partitions = partitions;
+                self.sessions.insert(id, session);
+            }
+        }
     }
 
     fn free_id(&self, random: u32) -> Option<i32> {

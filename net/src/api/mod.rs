@@ -29,6 +29,7 @@ mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
+mod known;
 mod leave_group;
 mod list_config_resources;
 mod list_groups;
@@ -50,7 +51,8 @@ mod sync_group;
 mod update_features;
 
 use std::{
-    cell::RefCell, future::Future, io, net::SocketAddr, os::fd::AsRawFd, rc::Rc, sync::Arc, task::Waker,
+    any::Any, cell::RefCell, future::Future, io, net::SocketAddr, os::fd::AsRawFd, rc::Rc, sync::Arc,
+    task::Waker,
 };
 
 use bytes::Bytes;
@@ -293,9 +295,8 @@ impl Api {
                 .map(|request| later(delete_groups::handle(self.clone(), request), version, correlation)),
             ApiKey::Produce => read(reader, version)
                 .map(|request| running(produce::handle(self.clone(), request, version, correlation))),
-            ApiKey::Fetch => read(reader, version).map(|request| {
-                running(fetch::handle(self.clone(), request, version, correlation, peer.holding))
-            }),
+            ApiKey::Fetch => read(reader, version)
+                .map(|request| running(fetch::handle(self.clone(), request, version, correlation, peer))),
             ApiKey::ListOffsets => read(reader, version)
                 .map(|request| running(list_offsets::handle(self.clone(), request, version, correlation))),
             ApiKey::Metadata => read(reader, version)
@@ -363,6 +364,18 @@ impl Serve for Api {
 
     fn ended(&self, peer: SocketAddr) {
         self.clients.gone(peer);
+    }
+
+    fn core(&self) -> CoreId {
+        self.node.core()
+    }
+
+    fn parted(&self, peer: SocketAddr) -> Box<dyn Any + Send> {
+        self.take_known(peer)
+    }
+
+    fn met(&self, peer: SocketAddr, known: Box<dyn Any + Send>) {
+        self.put_known(peer, known);
     }
 
     fn admits(&self, waker: &Waker) -> bool {

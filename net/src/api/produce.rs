@@ -19,7 +19,7 @@ use engine::{
 
 use super::{Api, split::Split};
 use crate::{
-    conn::Answer,
+    conn::{Answer, Lies, Told},
     limits,
     wire::{
         Text,
@@ -48,10 +48,16 @@ struct AskedPartition {
 
 pub(super) async fn handle(api: Rc<Api>, request: ProduceRequest, version: i16, correlation: i32) -> Answer {
     let silent = request.acks == 0;
+    let mut lies = None;
     let (split, asked) = match acks(&request) {
         Ok(acks) => {
             let placed = api.node.with_image(|image| place(image, request.topic_data, version));
             let (groups, order) = placed.0.take();
+            lies = match &groups[..] {
+                [] => None,
+                [(core, _)] => Some(Lies::On(*core)),
+                _ => Some(Lies::Spread),
+            };
             let deadline = wait_ms(acks, request.timeout_ms).map(|ms| api.node.now().after_ms(ms));
             let calls: Vec<_> = groups
                 .into_iter()
@@ -73,8 +79,8 @@ pub(super) async fn handle(api: Rc<Api>, request: ProduceRequest, version: i16, 
     let (response, failure) = respond(asked, split);
     match failure {
         Some(code) if silent => Answer::Close(format!("a produce request with acks=0 failed: {code}")),
-        None if silent => Answer::Silent,
-        _ => super::reply(&response, version, correlation),
+        None if silent => Answer::Silent(Told::default()).about(lies),
+        _ => super::reply(&response, version, correlation).about(lies),
     }
 }
 

@@ -5,9 +5,12 @@
 //! when the answers before it are there; a Fetch only then. The connection stops reading while it has too much in flight.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     future::{Future, poll_fn},
     io,
+    net::SocketAddr,
+    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
@@ -15,12 +18,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use engine::op::FileRange;
+use engine::{base::CoreId, io::socket, op::FileRange};
 use glommio::net::TcpStream;
 
 use super::{
     Answer, Complaints, Extent, Frame, FrameReader, Held, Holding, Memory, Outbox, Peer, RangeFailure,
-    SendRange, Sent, Serve, Shared, Stages, Started, Told, Wish, lending::Lending, registry::Place,
+    SendRange, Sent, Serve, Shared, Stages, Started, Traffic, Wish, lending::Lending, registry::Place,
     stages::Begun,
 };
 use crate::{limits, wire::Chunk};
@@ -34,6 +37,48 @@ pub enum Ended {
     Refused(String),
     /// The broker stops.
     Finished,
+}
+
+/// A connection as it comes to a core, from its peer or from another core.
+pub struct Arrival {
+    pub stream: TcpStream,
+    /// The first bytes of a frame's length, which the other core has read.
+    pub head: Vec<u8>,
+    pub traffic: Traffic,
+}
+
+impl From<TcpStream> for Arrival {
+    fn from(stream: TcpStream) -> Arrival {
+        Arrival { stream, head: Vec::new(), traffic: Traffic::default() }
+    }
+}
+
+/// A connection on its way to another core, between two requests.
+pub struct Moved {
+    pub to: CoreId,
+    pub peer: SocketAddr,
+    pub socket: OwnedFd,
+    pub head: Vec<u8>,
+    /// For `Serve::met`.
+    pub known: Box<dyn Any + Send>,
+}
+
+/// How a connection leaves its core.
+pub enum Left {
+    Ended(Ended),
+    Moved(Moved),
+}
+
+/// What is done with a connection on which nothing is under way any more.
+enum Parting {
+    End(Ended),
+    Move(CoreId, OwnedFd),
+}
+
+impl From<Ended> for Parting {
+    fn from(ended: Ended) -> Parting {
+        Parting::End(ended)
+    }
 }
 
 pub struct Connection<S: Serve> {
@@ -56,6 +101,9 @@ pub struct Connection<S: Serve> {
     stages: Stages,
     /// Set once nothing more is read: the reason, told when all answers before it are sent.
     closing: Option<Ended>,
+    traffic: Traffic,
+    /// Set once no frame more is begun here: the core that most requests are for, which has the connection when all answers are sent.
+    leaving: Option<CoreId>,
 }
 
 struct Running {
@@ -68,7 +116,7 @@ impl<S: Serve> Connection<S> {
     /// `request_bytes_max`: the largest frame (`socket.request.max.bytes`). `lent_bytes_min`: from how many bytes on answers are sent without
     /// a copy; none: never.
     pub fn new(
-        stream: TcpStream,
+        arrival: Arrival,
         place: Place,
         shared: Rc<Shared>,
         complaints: Rc<Complaints>,
@@ -76,9 +124,10 @@ impl<S: Serve> Connection<S> {
         request_bytes_max: usize,
         lent_bytes_min: Option<usize>,
     ) -> Connection<S> {
+        let Arrival { stream, head, traffic } = arrival;
         Connection {
             stream,
-            reader: FrameReader::new(request_bytes_max, place.entry.requests.clone()),
+            reader: FrameReader::new(request_bytes_max, place.entry.requests.clone()).behind(&head),
             answer_bytes_max: Memory::answer_bytes_queued_max(&shared.answers),
             place,
             shared,
@@ -91,29 +140,39 @@ impl<S: Serve> Connection<S> {
             lending: Lending::default(),
             stages: Stages::default(),
             closing: None,
+            traffic,
+            leaving: None,
         }
     }
 
-    /// Serves until the end, and says why it came.
-    pub async fn run(mut self) -> Ended {
+    /// Serves until it ends or another core shall have it, and says which.
+    pub async fn run(mut self) -> Left {
         let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(ended)) => Poll::Ready(Some(ended)),
+            Ok(Poll::Ready(parting)) => Poll::Ready(Some(parting)),
             Err(_) => Poll::Ready(None),
         })
         .await;
         let peer = self.place.entry.peer;
-        self.serve.ended(peer);
-        let Some(ended) = caught else {
-            // The panic hook has told what happened; the other connections go on.
-            tracing::error!("a request from {peer} met a bug in Corelog; its connection is closed");
-            return Ended::Refused("a bug".into());
+        let ended = match caught {
+            Some(Parting::Move(to, socket)) => {
+                let head = self.reader.head().unwrap_or_default().to_vec();
+                return Left::Moved(Moved { to, peer, socket, head, known: self.serve.parted(peer) });
+            }
+            Some(Parting::End(ended)) => ended,
+            None => {
+                // The panic hook has told what happened; the other connections go on.
+                tracing::error!("a request from {peer} met a bug in Corelog; its connection is closed");
+                self.serve.ended(peer);
+                return Left::Ended(Ended::Refused("a bug".into()));
+            }
         };
+        self.serve.ended(peer);
         if let Ended::Refused(reason) = &ended {
             self.complaints.closed(self.serve.mono_ns(), peer, reason);
         }
         self.let_go().await;
-        ended
+        Left::Ended(ended)
     }
 
     /// Waits until the kernel has given back what it was lent, with everything else given up.
@@ -123,7 +182,7 @@ impl<S: Serve> Connection<S> {
         drop((lending, stream));
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Parting> {
         self.place.entry.wakes(cx.waker());
         match self.place.entry.wish() {
             Wish::Serve => {}
@@ -133,7 +192,7 @@ impl<S: Serve> Connection<S> {
                 self.closing = Some(Ended::Finished);
             }
             Wish::Finish => {}
-            Wish::End(reason) => return Poll::Ready(Ended::Refused(reason.into())),
+            Wish::End(reason) => return Poll::Ready(Ended::Refused(reason.into()).into()),
         }
         if self.place.entry.unpin.take() {
             self.outbox.unpin();
@@ -150,7 +209,7 @@ impl<S: Serve> Connection<S> {
         self.poll_steps(cx)
     }
 
-    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Parting> {
         let mut read = 0;
         loop {
             self.start(cx.waker());
@@ -167,14 +226,20 @@ impl<S: Serve> Connection<S> {
                     if self.running.is_empty()
                         && let Some(ended) = self.closing.take()
                     {
-                        return Poll::Ready(ended);
+                        return Poll::Ready(ended.into());
+                    }
+                    if self.may_leave() {
+                        ready!(self.lending.poll_returned(cx));
+                        if let Some(parting) = self.leave() {
+                            return Poll::Ready(parting);
+                        }
                     }
                 }
                 Poll::Ready(Ok(Sent::Share | Sent::UpToRange | Sent::UpToLoan)) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                Poll::Ready(Err(ended)) => return Poll::Ready(ended.into()),
                 Poll::Pending => {}
             }
             if self.may_start_next(cx.waker()) {
@@ -194,7 +259,7 @@ impl<S: Serve> Connection<S> {
             self.place.entry.inside_frame.set(self.reader.is_inside_frame());
             match filled {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ended::ByPeer),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ended::ByPeer.into()),
                 Poll::Ready(Ok(bytes)) => {
                     read += bytes;
                     if !self.frames.is_empty() {
@@ -202,7 +267,7 @@ impl<S: Serve> Connection<S> {
                     }
                     self.place.entry.touch(self.serve.mono_ns(), bytes);
                 }
-                Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer),
+                Poll::Ready(Err(super::FrameError::Io(_))) => return Poll::Ready(Ended::ByPeer.into()),
                 Poll::Ready(Err(error)) => self.close_after_answers(error.to_string()),
             }
         }
@@ -255,8 +320,30 @@ impl<S: Serve> Connection<S> {
         }
     }
 
+    /// Is nothing of it under way here?
+    fn may_leave(&self) -> bool {
+        self.leaving.is_some()
+            && self.running.is_empty()
+            && self.frames.is_empty()
+            && self.reader.head().is_some()
+    }
+
+    /// Without a descriptor to spare it stays.
+    fn leave(&mut self) -> Option<Parting> {
+        let to = self.leaving.take()?;
+        match socket::duplicate(&self.stream) {
+            Ok(socket) => Some(Parting::Move(to, socket)),
+            Err(error) => {
+                tracing::debug!(peer = %self.place.entry.peer, %error, "a connection cannot move to another core");
+                self.traffic = Traffic::resting();
+                None
+            }
+        }
+    }
+
     fn may_read(&self, waker: &Waker) -> bool {
         self.closing.is_none()
+            && (self.leaving.is_none() || self.reader.head().is_none())
             && self.frames.is_empty()
             && self.may_start()
             && (self.reader.has_place() || (self.shared.requests.admits(waker) && self.serve.admits(waker)))
@@ -359,6 +446,12 @@ impl<S: Serve> Connection<S> {
                 self.shared.buffers.give(whole);
             }
             self.place.entry.progress_ns.set(self.serve.mono_ns());
+            if let Answer::Reply(_, told) | Answer::Silent(told) = &answer
+                && let Some(lies) = told.lies
+            {
+                self.traffic.note(lies);
+                self.leaving = self.traffic.home().filter(|home| *home != self.serve.core());
+            }
             match answer {
                 Answer::Reply(chunks, mut told) => {
                     let before = self.outbox.bytes();
@@ -368,7 +461,7 @@ impl<S: Serve> Connection<S> {
                     }
                     self.stages.answered(&*self.serve, begun, self.outbox.bytes() - before, &told);
                 }
-                Answer::Silent => self.stages.answered(&*self.serve, begun, 0, &Told::default()),
+                Answer::Silent(told) => self.stages.answered(&*self.serve, begun, 0, &told),
                 Answer::Close(reason) => {
                     self.frames.clear();
                     self.running.clear();

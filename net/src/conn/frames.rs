@@ -5,11 +5,9 @@
 //! An idle connection holds no buffer. Lives on one core. Never allocates for a length beyond the limit.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
     io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -17,34 +15,10 @@ use bytes::Bytes;
 use futures_lite::io::AsyncRead;
 
 use super::{
-    Budget, Buffers, Memory, Meter, Permit,
+    Meter, Permit, Shared,
     part::{Begun, Filling, Part},
 };
 use crate::limits;
-
-/// What the connections of one core share. `scratch` is borrowed within one poll only.
-pub struct Shared {
-    pub scratch: RefCell<Box<[u8]>>,
-    pub buffers: Buffers,
-    /// Requests, from the moment a frame's length is known until its answer is made.
-    pub requests: Rc<Budget>,
-    /// What requests are decoded to, and what follows from that.
-    pub decoded: Rc<Budget>,
-    /// Answers, until their socket has taken them.
-    pub answers: Rc<Budget>,
-}
-
-impl Shared {
-    pub fn new(memory: &Memory) -> Shared {
-        Shared {
-            scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
-            buffers: Buffers::new(memory.kept_bytes),
-            requests: memory.requests.clone(),
-            decoded: memory.decoded.clone(),
-            answers: memory.answers.clone(),
-        }
-    }
-}
 
 /// One request as it came, without its length.
 #[derive(Debug)]
@@ -91,6 +65,18 @@ impl FrameReader {
     /// `bytes_max`: the largest frame, without its length.
     pub fn new(bytes_max: usize, meter: Meter) -> FrameReader {
         FrameReader { bytes_max, meter, head: [0; 4], head_bytes: 0, part: None }
+    }
+
+    /// Goes on behind what another reader's `head` was.
+    pub fn behind(mut self, head: &[u8]) -> FrameReader {
+        self.head_bytes = head.len().min(self.head.len() - 1);
+        self.head[..self.head_bytes].copy_from_slice(&head[..self.head_bytes]);
+        self
+    }
+
+    /// What is there between two frames: the first bytes of a length that did not arrive whole. None: a frame has begun.
+    pub fn head(&self) -> Option<&[u8]> {
+        self.part.is_none().then(|| &self.head[..self.head_bytes])
     }
 
     /// Has a frame begun whose bytes are awaited?
@@ -255,8 +241,10 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::task::Waker;
+
+    use super::*;
+    use crate::conn::Memory;
 
     /// A socket that hands out at most `piece` bytes at a time; behind the last one it is silent or closed.
     struct Pieces<'a> {
@@ -348,6 +336,23 @@ mod tests {
     /// The beginning of a frame of `length` bytes: with its length, so many bytes of it.
     fn beginning(length: usize, bytes: usize) -> Vec<u8> {
         [&(length as u32).to_be_bytes()[..], &vec![7; bytes]].concat()
+    }
+
+    #[test]
+    fn a_reader_goes_on_where_another_has_stopped() {
+        let shared = Shared::new(&Memory::of(1 << 40));
+        let bytes = stream(&[vec![1; 8], vec![2; 9]]);
+        for end in [12, 13, 15] {
+            let [mut first, second] = readers();
+            assert_eq!(fill(&mut first, &bytes[..end], &shared).unwrap().len(), 1);
+            let head = first.head().expect("no frame has begun");
+            assert_eq!(head, &bytes[12..end]);
+            let frames = fill(&mut second.behind(head), &bytes[end..], &shared).unwrap();
+            assert_eq!(frames[0].body, [2; 9][..]);
+        }
+        let [mut first] = readers();
+        fill(&mut first, &bytes[..17], &shared).unwrap();
+        assert_eq!(first.head(), None);
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Lending {
         }
     }
 
+    /// Ready when nothing is lent.
+    pub fn poll_returned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.line.as_mut().map_or(Poll::Ready(()), |line| line.poll_returned(cx))
+    }
+
     /// The connection is over and nothing more is sent: ready when nothing is lent, which is when the peer has what the socket took. Where
     /// the core wants the connection to end, at once: the socket is aborted.
     pub fn poll_end(&mut self, cx: &mut Context<'_>, entry: &Entry) -> Poll<()> {

@@ -11,20 +11,25 @@ mod memory;
 mod outbox;
 mod part;
 mod registry;
+mod shared;
 mod stages;
+mod traffic;
 
 pub use budget::{Budget, Meter, Permit};
 pub use buffers::Buffers;
 pub use complaints::Complaints;
-pub use connection::{Connection, Ended};
-pub use frames::{Frame, FrameError, FrameReader, Held, Shared};
+pub use connection::{Arrival, Connection, Ended, Left, Moved};
+pub use frames::{Frame, FrameError, FrameReader, Held};
 pub use lending::Lent;
 pub use memory::Memory;
 pub use outbox::{Outbox, Sent};
 pub use registry::{Entry, Registry, Wish};
+pub use shared::Shared;
 pub use stages::{Kind, Passed, Stages};
+pub use traffic::{Lies, Traffic};
 
 use std::{
+    any::Any,
     future::Future,
     io,
     net::SocketAddr,
@@ -35,7 +40,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use engine::{io::zero_copy::Refusal, op::FileRange};
+use engine::{base::CoreId, io::zero_copy::Refusal, op::FileRange};
 
 use crate::wire::{Chunk, Errors};
 
@@ -45,7 +50,7 @@ pub enum Answer {
     /// The frame to send, its length included, in chunks.
     Reply(Vec<Chunk>, Told),
     /// Nothing is sent (produce with acks=0).
-    Silent,
+    Silent(Told),
     /// The connection is closed, after the answers before this one; the sentence says why.
     Close(String),
 }
@@ -58,6 +63,8 @@ pub struct Told {
     pub waited_ns: u64,
     /// The memory of the answer, where it was taken beforehand.
     pub held: Option<Permit>,
+    /// Where the partitions lie whose records it was about.
+    pub lies: Option<Lies>,
 }
 
 impl Answer {
@@ -65,6 +72,14 @@ impl Answer {
     pub fn after_waiting(mut self, ns: u64) -> Answer {
         if let Answer::Reply(_, told) = &mut self {
             told.waited_ns = ns;
+        }
+        self
+    }
+
+    /// It is about records of partitions that lie there.
+    pub fn about(mut self, partitions: Option<Lies>) -> Answer {
+        if let Answer::Reply(_, told) | Answer::Silent(told) = &mut self {
+            told.lies = partitions;
         }
         self
     }
@@ -165,6 +180,18 @@ pub trait Serve {
 
     /// A connection is over.
     fn ended(&self, _peer: SocketAddr) {}
+
+    /// The core that this is of.
+    fn core(&self) -> CoreId;
+
+    /// A connection leaves for another core: what is known of it, to be told to `met` there.
+    fn parted(&self, peer: SocketAddr) -> Box<dyn Any + Send> {
+        self.ended(peer);
+        Box::new(())
+    }
+
+    /// A connection comes from another core.
+    fn met(&self, _peer: SocketAddr, _known: Box<dyn Any + Send>) {}
 
     /// May another request start? If not, `waker` is called when it may.
     fn admits(&self, waker: &Waker) -> bool;

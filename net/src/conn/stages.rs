@@ -94,7 +94,7 @@ mod tests {
     };
 
     use bytes::Bytes;
-    use engine::op::FileRange;
+    use engine::{base::CoreId, op::FileRange};
 
     use super::*;
     use crate::conn::{Extent, Peer, SendRange, Started};
@@ -112,6 +112,10 @@ mod tests {
 
         fn admits(&self, _: &Waker) -> bool {
             true
+        }
+
+        fn core(&self) -> CoreId {
+            CoreId(0)
         }
 
         fn mono_ns(&self) -> u64 {

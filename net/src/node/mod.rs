@@ -6,8 +6,10 @@
 //! it aborts the process.
 
 mod calls;
+mod load;
 mod loans;
 pub mod measure;
+pub mod parcel;
 pub mod rounds;
 mod sends;
 pub mod steps;
@@ -35,6 +37,7 @@ use engine::{
 use calls::Calls;
 use loans::Loans;
 use measure::Measures;
+use parcel::{Door, Handed, Parcel};
 use rounds::Rounds;
 use sends::Sends;
 use steps::Steps;
@@ -49,7 +52,7 @@ pub struct Node {
     clock: Clock,
     shard: RefCell<Shard>,
     device: RefCell<Device>,
-    bus: RefCell<Endpoint<Message>>,
+    bus: RefCell<Endpoint<Parcel>>,
     calls: RefCell<Calls>,
     sends: RefCell<Sends>,
     loans: RefCell<Loans>,
@@ -60,12 +63,14 @@ pub struct Node {
     measures: Measures,
     steps: Steps,
     rounds: Rounds,
+    /// By listener.
+    doors: RefCell<Vec<Door>>,
     /// Connections that read no request until the bus has room.
     waiting_for_bus: RefCell<Vec<Waker>>,
 }
 
 impl Node {
-    pub fn new(shard: Shard, device: Device, bus: Endpoint<Message>, clock: Clock) -> Rc<Node> {
+    pub fn new(shard: Shard, device: Device, bus: Endpoint<Parcel>, clock: Clock) -> Rc<Node> {
         Rc::new(Node {
             core: shard.core(),
             clock,
@@ -82,6 +87,7 @@ impl Node {
             measures: Measures::default(),
             steps: Steps::default(),
             rounds: Rounds::default(),
+            doors: RefCell::default(),
             waiting_for_bus: RefCell::default(),
         })
     }
@@ -142,6 +148,23 @@ impl Node {
         false
     }
 
+    /// A listener's number among those of its core.
+    pub fn expect(&self, door: Door) -> usize {
+        let mut doors = self.doors.borrow_mut();
+        doors.push(door);
+        doors.len() - 1
+    }
+
+    pub fn hand_over(&self, to: CoreId, connection: Handed) {
+        self.bus.borrow_mut().send_or_queue(to, Parcel::Connection(Box::new(connection)));
+        self.alarm.ring();
+    }
+
+    /// Has this core time for one more connection of another core? If so, that one counts as taken.
+    pub fn takes_connection(&self) -> bool {
+        self.steps.takes_connection(self.clock_ns())
+    }
+
     /// Random bytes of the kernel.
     pub fn random(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
@@ -162,7 +185,8 @@ impl Node {
             let _guard = turn::AbortOnPanic;
             self.shard.borrow_mut().handle(now, call, command);
         } else {
-            self.bus.borrow_mut().send_or_queue(core, Message::Command(call, command));
+            let message = Message::Command(call, command);
+            self.bus.borrow_mut().send_or_queue(core, Parcel::Shard(message));
         }
         self.alarm.ring();
     }

@@ -23,7 +23,10 @@ use engine::{
 };
 use glommio::timer::Timer;
 
-use super::Node;
+use super::{
+    Node,
+    parcel::{Handed, Parcel},
+};
 use crate::limits;
 
 /// Wakes the turn task; ringing twice turns once.
@@ -71,7 +74,8 @@ impl Drop for AbortOnPanic {
 #[derive(Default)]
 pub(super) struct Batches {
     done: Vec<(OpId, Done)>,
-    inbox: Vec<(CoreId, Message)>,
+    inbox: Vec<(CoreId, Parcel)>,
+    handed: Vec<Handed>,
     ops: Vec<(OpId, Op)>,
     messages: Vec<(CoreId, Message)>,
     replies: Vec<(CallId, Reply)>,
@@ -144,7 +148,7 @@ impl Node {
     /// One turn, bounded; rings the alarm if there was more to do.
     fn turn(&self) -> Option<Stopped> {
         let mut batches = self.batches.borrow_mut();
-        let Batches { done, inbox, ops, messages, replies, sent, lent } = &mut *batches;
+        let Batches { done, inbox, handed, ops, messages, replies, sent, lent } = &mut *batches;
         let now = self.now();
         let mut shard = self.shard.borrow_mut();
         let mut device = self.device.borrow_mut();
@@ -157,8 +161,11 @@ impl Node {
         if bus.receive(limits::TURN_EVENTS_MAX, inbox) == limits::TURN_EVENTS_MAX {
             self.alarm.ring();
         }
-        for (from, message) in inbox.drain(..) {
-            shard.receive(now, from, message);
+        for (from, parcel) in inbox.drain(..) {
+            match parcel {
+                Parcel::Shard(message) => shard.receive(now, from, message),
+                Parcel::Connection(connection) => handed.push(*connection),
+            }
         }
         shard.turn(now);
 
@@ -174,7 +181,7 @@ impl Node {
             if let Message::Reply(_, reply) = &mut message {
                 self.complete_figures(reply, bus.queued());
             }
-            bus.send_or_queue(to, message);
+            bus.send_or_queue(to, Parcel::Shard(message));
         }
         bus.flush();
         // Announced at the end of each turn: whoever sends to this core from here on raises its signal.
@@ -205,6 +212,12 @@ impl Node {
             let waker = self.calls.borrow_mut().answer(call.number, reply);
             if let Some(waker) = waker {
                 waker.wake();
+            }
+        }
+        for connection in handed.drain(..) {
+            // All cores have the same listeners.
+            if let Some(door) = self.doors.borrow().get(connection.listener) {
+                door(connection);
             }
         }
         if !is_congested {

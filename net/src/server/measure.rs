@@ -18,6 +18,8 @@ engine::metrics! {
         "Connections that are open, by listener.";
     OPENED: "corelog_connections_opened_total" Counter One Core
         "Connections that were accepted, by listener.";
+    CAME: "corelog_connections_came_total" Counter One Core
+        "Connections that came from another core, because most of their requests are for this one, by listener.";
     CLOSED: "corelog_connections_closed_total" Counter One Core
         "Connections that ended, by listener and by whom: peer, broker (a mistake of the peer, idleness, a bug), stop.";
     HELD: "corelog_connections_held_total" Counter One Core
@@ -41,6 +43,7 @@ const LIMITS: [&str; 4] =
 #[derive(Debug, Default)]
 pub struct Measures {
     opened: Cell<u64>,
+    came: Cell<u64>,
     closed_by_peer: Cell<u64>,
     closed_by_broker: Cell<u64>,
     closed_by_stop: Cell<u64>,
@@ -55,6 +58,10 @@ fn raise(counter: &Cell<u64>) {
 impl Measures {
     pub fn opened(&self) {
         raise(&self.opened);
+    }
+
+    pub fn came(&self) {
+        raise(&self.came);
     }
 
     pub fn closed(&self, ended: &Ended) {
@@ -81,6 +88,7 @@ impl Server {
         let measures = &self.measures;
         out.number(&CONNECTIONS, vec![listener()], self.registry.len() as u64);
         out.number(&OPENED, vec![listener()], measures.opened.get());
+        out.number(&CAME, vec![listener()], measures.came.get());
         for (by, count) in [
             ("peer", &measures.closed_by_peer),
             ("broker", &measures.closed_by_broker),

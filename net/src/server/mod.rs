@@ -1,5 +1,6 @@
 //! One core's listener and its connections. Every core listens on the same address with SO_REUSEPORT: the kernel spreads
-//! the connections, and each stays on its core. Must never take a connection beyond the limits.
+//! the connections. One whose requests are for another core's partitions moves there between two of them, if that core has time for it
+//! (`conn/traffic.rs`, `node/load.rs`). Must never take a connection beyond the limits.
 
 mod listener;
 pub mod measure;
@@ -8,8 +9,15 @@ mod seat;
 pub use listener::{bind, is_taken};
 pub use measure::observe_memory;
 
-use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    rc::{Rc, Weak},
+    task::Poll,
+    time::Duration,
+};
 
+use engine::io::socket;
 use futures_lite::future;
 use glommio::{net::TcpListener, timer::Timer};
 
@@ -19,9 +27,9 @@ use seat::Seat;
 
 use crate::{
     api::Api,
-    conn::{Complaints, Connection, Registry, Shared, Wish},
+    conn::{Arrival, Complaints, Connection, Left, Moved, Registry, Serve, Shared, Traffic, Wish},
     limits,
-    node::steps::Task,
+    node::{parcel::Handed, steps::Task},
 };
 
 /// What binds the connections of one core.
@@ -39,6 +47,8 @@ pub struct ServerConfig {
 
 /// One core's server; `accept` and `sweep` run until they are dropped, then `drain` ends the connections.
 pub struct Server {
+    /// Which of its core's listeners it is.
+    number: usize,
     api: Rc<Api>,
     config: ServerConfig,
     registry: Rc<Registry>,
@@ -51,7 +61,15 @@ impl Server {
     /// `shared`: the core's, for all its listeners.
     pub fn new(api: Rc<Api>, config: ServerConfig, shared: Rc<Shared>) -> Rc<Server> {
         let node = api.node().clone();
-        let server = Rc::new(Server {
+        let server = Rc::new_cyclic(|server: &Weak<Server>| Server {
+            number: node.expect({
+                let server = server.clone();
+                Box::new(move |handed| {
+                    if let Some(server) = server.upgrade() {
+                        server.arrive(handed);
+                    }
+                })
+            }),
             api,
             config,
             registry: Rc::default(),
@@ -108,27 +126,53 @@ impl Server {
                     continue;
                 }
             };
-            let now_ns = self.api.look_at_clock();
             // Answers are gathered already; to wait for more would only delay them. Fails on a connection that is gone.
             let _ = stream.set_nodelay(true);
-            let connection = Connection::new(
-                stream,
-                self.registry.enter(peer, now_ns),
-                self.shared.clone(),
-                self.complaints.clone(),
-                self.api.clone(),
-                self.config.request_bytes_max,
-                self.config.lent_bytes_min,
-            );
             self.measures.opened();
-            let server = self.clone();
-            let serving = async move {
-                let ended = connection.run().await;
-                server.measures.closed(&ended);
-                drop(seat);
-            };
-            glommio::spawn_local(self.api.node().timed(Task::Connection, serving)).detach();
+            self.serve(stream.into(), peer, seat);
         }
+    }
+
+    /// Serves a connection in a task of its own, until it ends or another core has it.
+    fn serve(self: &Rc<Self>, arrival: Arrival, peer: SocketAddr, seat: Seat) {
+        let connection = Connection::new(
+            arrival,
+            self.registry.enter(peer, self.api.look_at_clock()),
+            self.shared.clone(),
+            self.complaints.clone(),
+            self.api.clone(),
+            self.config.request_bytes_max,
+            self.config.lent_bytes_min,
+        );
+        let server = self.clone();
+        let serving = async move {
+            match connection.run().await {
+                Left::Ended(ended) => server.measures.closed(&ended),
+                Left::Moved(moved) => {
+                    seat.pass_on();
+                    let node = server.api.node();
+                    node.hand_over(moved.to, Handed { from: node.core(), listener: server.number, moved });
+                }
+            }
+        };
+        glommio::spawn_local(self.api.node().timed(Task::Connection, serving)).detach();
+    }
+
+    /// Another core hands a connection over, or gives one back that it has no time for.
+    fn arrive(self: &Rc<Self>, handed: Handed) {
+        let node = self.api.node();
+        let traffic = if handed.from == node.core() {
+            Traffic::resting()
+        } else if node.takes_connection() {
+            self.measures.came();
+            Traffic::default()
+        } else {
+            return node.hand_over(handed.from, handed);
+        };
+        let Moved { peer, socket, head, known, .. } = handed.moved;
+        self.api.met(peer, known);
+        let arrival = Arrival { stream: socket::adopt(socket), head, traffic };
+        self.serve(arrival, peer, Seat::of(node, peer.ip()));
     }
 
     /// Ends idle and stalled connections until the future is dropped.

@@ -17,10 +17,21 @@ const KEEPER: CoreId = CoreId(0);
 
 pub(super) struct Seat {
     node: Rc<Node>,
-    ip: IpAddr,
+    /// None: another core gives it back.
+    ip: Option<IpAddr>,
 }
 
 impl Seat {
+    /// The place of a connection that comes from another core.
+    pub(super) fn of(node: &Rc<Node>, ip: IpAddr) -> Seat {
+        Seat { node: node.clone(), ip: Some(ip) }
+    }
+
+    /// The connection keeps it on another core.
+    pub(super) fn pass_on(mut self) {
+        self.ip = None;
+    }
+
     /// A place for one more connection, waited for while the broker is full or connections come too fast; or why there is
     /// none.
     pub(super) async fn take(node: &Rc<Node>, ip: IpAddr, measures: &Measures) -> Result<Seat, String> {
@@ -35,7 +46,7 @@ impl Seat {
                 unreachable!("an Admit is answered with Admitted")
             };
             let pause = match admission {
-                Admission::Seated => return Ok(Seat { node: node.clone(), ip }),
+                Admission::Seated => return Ok(Seat::of(node, ip)),
                 Admission::Full { .. } => {
                     wait(Limit::Connections);
                     Duration::from_millis(limits::SEAT_RETRY_MS)
@@ -62,6 +73,8 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.node.tell(KEEPER, Command::Release(self.ip));
+        if let Some(ip) = self.ip {
+            self.node.tell(KEEPER, Command::Release(ip));
+        }
     }
 }
