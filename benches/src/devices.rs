@@ -12,12 +12,22 @@ use engine::io::{AlignedBuf, Device, RingConfig, pump};
 use engine::op::{Class, Done, FileName, Op, OpId, Path as Via, Sync};
 use glommio::{LocalExecutorBuilder, Placement};
 
-/// How journal writes are timed.
+/// What the space was before that is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// Written, as a journal's extents are.
+    Written,
+    /// Allocated only, as a segment's end is: each synced write makes the file system note that it holds data now.
+    Allocated,
+}
+
+/// How synced writes are timed.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalLoad {
     pub writes: u64,
     pub write_bytes: usize,
     pub in_flight: u64,
+    pub into: Space,
     /// Whether a flush of large segment writes runs all the while.
     pub beside_flush: bool,
 }
@@ -37,21 +47,25 @@ const FLUSH_BYTES: usize = 1 << 20;
 /// Ids from here on are the flush's.
 const FLUSH_IDS: u64 = 1 << 32;
 
-/// Times O_DIRECT + DSYNC writes into a prewritten extent, from push to drained Done.
+/// Times O_DIRECT + DSYNC writes, from push to drained Done.
 pub fn journal_writes(directory: &Path, load: JournalLoad) -> Latency {
     let executor = LocalExecutorBuilder::new(Placement::Unbound).make().expect("executor");
     executor.run(async {
         let mut device = Device::open(&RingConfig::default(), directory, None).expect("device");
         let (extent, segment) = (FileName::new("extent"), FileName::new("segment"));
-        device.perform(vec![
-            Op::Fill { file: extent.clone(), size: EXTENT_BYTES },
-            Op::Create { file: segment.clone(), allocate: SEGMENT_BYTES },
-        ]);
+        let (size, made) = match load.into {
+            Space::Written => (EXTENT_BYTES, Op::Fill { file: extent.clone(), size: EXTENT_BYTES }),
+            Space::Allocated => {
+                let size = load.writes * load.write_bytes as u64;
+                (size, Op::Create { file: extent.clone(), allocate: size })
+            }
+        };
+        device.perform(vec![made, Op::Create { file: segment.clone(), allocate: SEGMENT_BYTES }]);
         let data = AlignedBuf::zeroed(load.write_bytes).freeze();
         let image = AlignedBuf::zeroed(FLUSH_BYTES).freeze();
         let write = |id: u64| Op::Write {
             file: extent.clone(),
-            position: id * data.len() as u64 % EXTENT_BYTES,
+            position: id * data.len() as u64 % size,
             data: data.clone(),
             path: Via::Direct,
             sync: Sync::Data,
@@ -157,9 +171,11 @@ mod tests {
 
     #[test]
     fn the_device_bench_runs_small() {
-        for beside_flush in [false, true] {
+        for (into, beside_flush) in
+            [(Space::Written, false), (Space::Allocated, false), (Space::Written, true)]
+        {
             let directory = tempfile::tempdir().expect("tempdir");
-            let load = JournalLoad { writes: 50, write_bytes: 4096, in_flight: 2, beside_flush };
+            let load = JournalLoad { writes: 50, write_bytes: 4096, in_flight: 2, into, beside_flush };
             let latency = journal_writes(directory.path(), load);
             assert!(latency.median <= latency.p99 && latency.p99 <= latency.worst);
         }

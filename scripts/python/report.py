@@ -232,8 +232,13 @@ def disk():
 
 
 def version():
-    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    return f"Corelog {subprocess.run(asked, capture_output=True, text=True).stdout.strip() or 'without a commit'}"
+    def git(*words):
+        asked = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+
+    # The results are being written.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)benches/results")
+    return f"Corelog {git('describe', '--always') or 'without a commit'}{'-dirty' if changed else ''}"
 
 
 def markdown_table(head, rows):
