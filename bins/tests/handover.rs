@@ -1,10 +1,11 @@
 //! Connections move to the core that their requests are for, and their peers see nothing of it.
 
 mod broker;
+mod operator;
 
 use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::Write,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,7 @@ use nix::{
     sched::{CpuSet, sched_getaffinity},
     unistd::Pid,
 };
+use operator::{figure, free};
 
 const TOPIC: &str = "orders";
 /// Some more than a connection needs to be moved.
@@ -38,7 +40,7 @@ struct Started {
 /// On two cores, if this machine has them.
 fn started() -> Started {
     let directory = tempfile::tempdir().expect("a directory");
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let admin = free();
     let allowed = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
     let cpus: Vec<String> = (0..CpuSet::count())
         .filter(|cpu| allowed.is_set(*cpu).unwrap_or(false))
@@ -56,13 +58,7 @@ fn started() -> Started {
 impl Started {
     /// Connections that have moved so far.
     fn moved(&self) -> u64 {
-        let mut stream = TcpStream::connect(self.admin).expect("it listens");
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
-        let mut text = String::new();
-        // What came before a reset counts.
-        let _ = stream.read_to_string(&mut text);
-        let series = text.lines().filter(|line| line.starts_with("corelog_connections_came_total{"));
-        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+        figure(self.admin, "corelog_connections_came_total", &[]) as u64
     }
 
     /// Has connections do this, one after the other, until one of them was moved.

@@ -1,16 +1,17 @@
 //! What an operator is told over HTTP, and that the documents know every name of it.
 
 mod broker;
+mod operator;
 
 use std::{
     collections::BTreeSet,
     fs,
-    io::{Read, Write},
+    io::Read,
     net::{SocketAddr, TcpStream},
     path::Path,
 };
 
-use broker::{Broker, PATIENCE, start};
+use broker::{Broker, start};
 use engine::error::ErrorCode;
 use engine::record::{BatchBuilder, Codec, RecordData};
 use net::{
@@ -23,11 +24,7 @@ use net::{
         produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
     },
 };
-
-/// An address that nobody listens on.
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
-}
+use operator::{connect, exchange, free, get, value};
 
 struct Told {
     broker: Broker,
@@ -40,34 +37,6 @@ fn started() -> Told {
     let admin = free();
     let broker = start(directory.path(), &["--admin-listen", &admin.to_string()]);
     Told { broker, admin, _directory: directory }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-    stream
-}
-
-fn exchange(address: SocketAddr, request: &[u8]) -> String {
-    let mut stream = connect(address);
-    stream.write_all(request).expect("sent");
-    let mut answer = Vec::new();
-    // What came before a reset counts.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8(answer).expect("text")
-}
-
-fn get(address: SocketAddr, path: &str) -> String {
-    exchange(address, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
-}
-
-/// The value of one series, added up over its cores.
-fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
-    let lines = text.lines().filter(|line| {
-        let series = line.split([' ', '{']).next();
-        series == Some(name) && labels.iter().all(|label| line.contains(label))
-    });
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 fn produce_and_fetch(broker: &Broker) {

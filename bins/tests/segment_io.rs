@@ -2,21 +2,22 @@
 //! file cannot give it they get nothing else in its place.
 
 mod broker;
+mod operator;
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Read,
     net::TcpStream,
     path::{Path, PathBuf},
 };
 
-use broker::{Broker, PATIENCE, produce, receive, send, start};
+use broker::{Broker, produce, receive, send, start};
 use engine::record::headers;
 use net::wire::{
     create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
 };
-use nix::sys::signal::Signal;
+use operator::{figure, free};
 
 const TOPIC: &str = "orders";
 const VERSION: i16 = 12;
@@ -80,43 +81,19 @@ fn read_from(broker: &Broker, mut offset: i64, version: i16) -> Vec<u8> {
     all
 }
 
-fn stop(mut broker: Broker) {
-    broker.signal(Signal::SIGTERM);
-    assert!(broker.wait().success());
-}
-
-/// One figure, its labels of any value but those in `labels`.
-fn figure(admin: &str, name: &str, labels: &[&str]) -> f64 {
-    let address = admin.parse().expect("an address");
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
-    let mut text = String::new();
-    let _ = stream.read_to_string(&mut text);
-    let lines = text.lines().filter(|line| {
-        line.split([' ', '{']).next() == Some(name) && labels.iter().all(|label| line.contains(label))
-    });
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-fn free() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
-
 #[test]
 fn cold_records_go_from_the_file_to_the_socket_and_are_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let broker = start(directory.path(), BUFFERED);
     fill(&broker);
     let warm = read_from(&broker, 0, VERSION);
-    stop(broker);
+    broker.stop();
 
     let admin = free();
-    let broker = start(directory.path(), &[BUFFERED, &["--admin-listen", &admin]].concat());
+    let broker = start(directory.path(), &[BUFFERED, &["--admin-listen", &admin.to_string()]].concat());
     assert!(read_from(&broker, 0, VERSION) == warm, "from the files");
-    let out = figure(&admin, "corelog_cold_bytes_out_total", &[]);
-    let read = figure(&admin, "corelog_disk_bytes_total", &["purpose=\"fetch\"", "kind=\"read\""]);
+    let out = figure(admin, "corelog_cold_bytes_out_total", &[]);
+    let read = figure(admin, "corelog_disk_bytes_total", &["purpose=\"fetch\"", "kind=\"read\""]);
     assert_eq!(out as usize, warm.len());
     // The large batch, and what comes right behind it, is read: no index tells its end within the limit.
     assert!(read < out / 3.0, "{read} of {out} bytes were read into memory");
@@ -125,7 +102,7 @@ fn cold_records_go_from_the_file_to_the_socket_and_are_the_same() {
         assert!(warm.ends_with(&rest) && !rest.is_empty(), "from offset {offset}");
     }
     assert!(read_from(&broker, 0, 4) == warm, "a reader that may not get zstd");
-    stop(broker);
+    broker.stop();
 
     let broker = start(directory.path(), DIRECT);
     assert!(read_from(&broker, 0, VERSION) == warm, "past the page cache");
@@ -143,7 +120,7 @@ fn a_file_that_lost_its_end_closes_the_connection_and_nobody_gets_anything_in_it
     let directory = tempfile::tempdir().unwrap();
     let broker = start(directory.path(), BUFFERED);
     fill(&broker);
-    stop(broker);
+    broker.stop();
     let broker = start(directory.path(), BUFFERED);
     let mut stream = broker.connect();
     send(&mut stream, &request(0), VERSION, 0);

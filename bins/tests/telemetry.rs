@@ -1,13 +1,9 @@
 //! Clients' own metrics (KIP-714), end to end: a subscription is set, a client asks, pushes, and is told at /metrics.
 
 mod broker;
+mod operator;
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-};
-
-use broker::{Broker, PATIENCE, start};
+use broker::{Broker, start};
 use engine::{
     base::{ClientInstanceId, Codec, Compression},
     error::ErrorCode,
@@ -19,6 +15,7 @@ use net::wire::{
     incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
     push_telemetry::PushTelemetryRequest,
 };
+use operator::{free, get};
 
 const CLIENT_METRICS: i8 = 16;
 
@@ -49,15 +46,6 @@ fn metrics() -> Vec<u8> {
     part(1, &part(2, &part(2, &metric)))
 }
 
-fn scrape(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").expect("sent");
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    answer
-}
-
 fn tells_of_telemetry(broker: &Broker) -> bool {
     let (client_software_name, client_software_version) = ("test".into(), "1".into());
     let request = ApiVersionsRequest { client_software_name, client_software_version };
@@ -68,7 +56,7 @@ fn tells_of_telemetry(broker: &Broker) -> bool {
 #[test]
 fn a_client_is_asked_for_its_metrics_and_they_are_told() {
     let directory = tempfile::tempdir().unwrap();
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let admin = free();
     let broker = start(directory.path(), &["--client-telemetry", "--admin-listen", &admin.to_string()]);
     assert!(tells_of_telemetry(&broker));
     let ask = |id| broker.ask(&GetTelemetrySubscriptionsRequest { client_instance_id: id }, 0);
@@ -95,7 +83,7 @@ fn a_client_is_asked_for_its_metrics_and_they_are_told() {
     assert_eq!(push(Codec::Zstd, ClientInstanceId::ZERO, subscription), ErrorCode::InvalidRequest);
     assert_eq!(push(Codec::Zstd, id, subscription), ErrorCode::None);
     assert_eq!(push(Codec::Zstd, id, subscription), ErrorCode::ThrottlingQuotaExceeded);
-    let text = scrape(admin);
+    let text = get(admin, "/metrics");
     let series = format!("instance_id=\"{id}\",name=\"fetch.lag\",attributes=\"\"}} 2.5\n");
     assert!(text.contains(&series), "{text}");
     assert!(text.contains("corelog_client_pushes_total{outcome=\"taken\"} 1\n"), "{text}");

@@ -1,19 +1,15 @@
 //! `--zero-copy-send` end to end, over real sockets: readers get the same bytes, slow ones too; and those who do not read at all end as ever.
 
 mod broker;
+mod operator;
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-};
-
-use broker::{Broker, PATIENCE, produce, receive, send, start, try_start};
+use broker::{Broker, produce, receive, send, start, try_start};
 use engine::record::headers;
 use net::wire::{
     create_topics::{CreatableTopic, CreateTopicsRequest},
     fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
 };
-use nix::sys::signal::Signal;
+use operator::{figure, free};
 
 const TOPIC: &str = "orders";
 const VERSION: i16 = 12;
@@ -65,27 +61,6 @@ fn read_all(broker: &Broker) -> Vec<u8> {
     all
 }
 
-/// One figure over its labels, those that are named.
-fn figure(admin: &str, name: &str, label: &str) -> f64 {
-    let mut stream = TcpStream::connect(admin).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
-    let mut text = String::new();
-    let _ = stream.read_to_string(&mut text);
-    let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-fn free() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
-
-fn stop(mut broker: Broker) {
-    broker.signal(Signal::SIGTERM);
-    assert!(broker.wait().success());
-}
-
 fn contains_in_order(all: &[u8], values: &[u8]) -> bool {
     // Random values stand whole in their batches, between headers.
     let (mut at, mut found) = (0, 0);
@@ -112,17 +87,17 @@ fn records_reach_readers_whole_and_in_order_and_are_sent_without_a_copy() {
     let values = fill(&broker);
     let copied = read_all(&broker);
     assert!(contains_in_order(&copied, &values));
-    stop(broker);
+    broker.stop();
 
     let admin = free();
-    let broker = start(directory.path(), &[FLAG, &["--admin-listen", &admin]].concat());
+    let broker = start(directory.path(), &[FLAG, &["--admin-listen", &admin.to_string()]].concat());
     assert!(read_all(&broker) == copied, "from the disk");
     assert!(read_all(&broker) == copied, "once more");
-    let handed = figure(&admin, "corelog_zero_copy_bytes_total", "");
+    let handed = figure(admin, "corelog_zero_copy_bytes_total", &[]);
     // The rest is small slices, and what had no room.
     assert!(handed > copied.len() as f64 / 4.0, "{handed} of twice {} bytes", copied.len());
-    assert!(figure(&admin, "corelog_zero_copy_bytes_total", "from=\"copy\"") > 0.0, "over loopback");
-    stop(broker);
+    assert!(figure(admin, "corelog_zero_copy_bytes_total", &["from=\"copy\""]) > 0.0, "over loopback");
+    broker.stop();
 
     let directory = tempfile::tempdir().unwrap();
     let broker = start(directory.path(), FLAG);
@@ -157,7 +132,7 @@ fn a_reader_who_asks_ahead_and_reads_late_gets_every_answer() {
 fn peers_who_never_read_cost_no_more_than_their_answers_and_no_stop() {
     let directory = tempfile::tempdir().unwrap();
     let admin = free();
-    let broker = start(directory.path(), &[FLAG, &["--admin-listen", &admin]].concat());
+    let broker = start(directory.path(), &[FLAG, &["--admin-listen", &admin.to_string()]].concat());
     let values = fill(&broker);
     let silent: Vec<_> = (0..2)
         .map(|_| {
@@ -168,17 +143,17 @@ fn peers_who_never_read_cost_no_more_than_their_answers_and_no_stop() {
         .collect();
     broker.wait_until_stuck(&silent[1]);
     let unsent = "use=\"unsent\"";
-    let held = figure(&admin, "corelog_memory_bytes", unsent);
-    let limit = figure(&admin, "corelog_memory_limit_bytes", unsent);
+    let held = figure(admin, "corelog_memory_bytes", &[unsent]);
+    let limit = figure(admin, "corelog_memory_limit_bytes", &[unsent]);
     assert!(held > 0.0 && held <= limit, "{held} of {limit}");
     assert!(contains_in_order(&read_all(&broker), &values), "others are served");
     // Who goes without reading gives his memory back.
     drop(silent);
-    while figure(&admin, "corelog_memory_bytes", unsent) > 0.0 {}
+    while figure(admin, "corelog_memory_bytes", &[unsent]) > 0.0 {}
     let mut stream = broker.connect();
     (0..30).for_each(|number| send(&mut stream, &request(0), VERSION, number));
     broker.wait_until_stuck(&stream);
-    stop(broker);
+    broker.stop();
 }
 
 #[test]

@@ -25,9 +25,9 @@ from reach import MAIN
 DISK_FREE_MIN = 16 << 30
 
 # `warm`: seconds at full speed before anything is measured, for a broker that compiles while it runs, and for one that does not.
-QUICK = {"runs": 1, "seconds": 3, "warm": (8, 2), "idle": 3, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "without": ["Kafka 3.9", "Corelog 64M"]}
-FULL = {"runs": 3, "seconds": 5, "warm": (60, 10), "idle": 10, "rates": [1000, 20000, 60000, 100000, 200000], "partitions": [1, 1000, 10000]}
-SMOKE = {"runs": 1, "seconds": 1, "warm": (1, 1), "idle": 1, "rates": [1000, 20000], "partitions": [1, 10]}
+QUICK = {"runs": 1, "seconds": 3, "warm": (8, 2), "idle": 3, "rates": [1000, 20000, 100000], "partitions": [1, 1000], "thorough": False, "without": ["Kafka 3.9", "Corelog 64M"]}
+FULL = {"runs": 3, "seconds": 5, "warm": (60, 10), "idle": 10, "rates": [1000, 20000, 60000, 100000, 200000], "partitions": [1, 1000, 10000], "thorough": True}
+SMOKE = {"runs": 1, "seconds": 1, "warm": (1, 1), "idle": 1, "rates": [1000, 20000], "partitions": [1, 10], "thorough": False}
 
 # What each scenario writes or reads: its words for corelog-bench. A topic is removed when the next scenario does not read it.
 SIZES = {
@@ -189,33 +189,57 @@ class Run:
             self.remove(f"{keyed}-100")
 
 
+class Profiled(Run):
+    """Has every load recorded instead of measured."""
+
+    def __init__(self, contender, plan, generator_core):
+        super().__init__("profiled", contender, plan, generator_core)
+        self.found = {}
+
+    def bench(self, scenario, what, topic, words, seconds=None, warm_up=1):
+        if scenario == "filling":
+            return super().bench(scenario, what, topic, words, seconds, warm_up)
+        # A topic is made first, and every load has a second of its own to warm up.
+        begins = 1.5 if what == "consume" else 2.5
+        recording = profiles.Recording(self.broker.process.pid, begins, self.plan["seconds"] - 0.5, self.broker.data.with_suffix(".perf"))
+        line = super().bench(scenario, what, topic, words, seconds, warm_up)
+        self.found[scenario] = recording.shares()
+        return line
+
+
 def profiled(contender, plan, generator_core):
     """Where its time goes under the loads that the aims are about: {scenario: {use: part}}, or why that is not known."""
     if why := profiles.missing():
         return why
-    (size, plain), _, (_, tiny) = SIZES.items()
+    (size, plain), (_, short), (_, tiny) = SIZES.items()
     loads = [
         (f"produce at {RATES[size]}/s, {size}", "produce", "at-a-rate", at_rate(size)),
-        ("produce, full speed, 1 KiB records, 64 KiB batches", "produce", "plain", plain),
+        (f"produce, full speed, {size}", "produce", "plain", plain),
         ("consume, full speed, a topic larger than --memory", "consume", "plain", []),
         ("produce, full speed, 100 B records, 64 KiB batches", "produce", "tiny", tiny),
         ("produce, full speed, 900 KiB batches", "produce", "large", LARGE),
         ("end to end at 20000/s", "latency", "rated", ["-r", "20000", "-s", "1024"]),
         ("produce to 1000 partitions, 4 KiB batches", "produce", "spread", [*SPREAD, "-p", "1000"]),
     ]
-    found = {}
-    run = Run("profiled", contender, plan, generator_core)
+    if plan["thorough"]:
+        loads += [(f"produce at {RATES[size]}/s, {size}", "produce", f"rate-{number}", at_rate(size)) for number, size in enumerate(SIZES) if number > 0]
+        loads += [
+            ("produce, full speed, 1 KiB records, 16 KiB batches", "produce", "short", short),
+            ("end to end at 100000/s", "latency", "rated-more", ["-r", "100000", "-s", "1024"]),
+            ("produce to 10000 partitions, 4 KiB batches", "produce", "spread-more", [*SPREAD, "-p", "10000"]),
+        ]
+    run = Profiled(contender, plan, generator_core)
     try:
         run.broker.start()
-        for scenario, what, topic, words in loads:
-            # A topic is made first, and every load has a second of its own to warm up.
-            begins = 1.5 if what == "consume" else 2.5
-            recording = profiles.Recording(run.broker.process.pid, begins, plan["seconds"] - 0.5, run.broker.data.with_suffix(".perf"))
-            run.bench(scenario, what, topic, words)
-            found[scenario] = recording.shares()
+        for load in loads:
+            run.bench(*load)
+        if plan["thorough"]:
+            run.remove("spread-more")
+            for _ in Beside(run).lines():
+                pass
     finally:
         run.broker.discard()
-    return found
+    return run.found
 
 
 def main():
@@ -228,6 +252,7 @@ def main():
     arguments.add_argument("--out", type=Path, default=ROOT / "benches/results", help="where the report goes")
     arguments.add_argument("--memory", default="256M", help="Corelog's memory")
     arguments.add_argument("--only", action="append", help="a broker's name, as the report has it; may be repeated")
+    arguments.add_argument("--profiles", action="store_true", help="only where Corelog's time goes, to profiles.md")
     given = arguments.parse_args()
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
@@ -239,6 +264,10 @@ def main():
     plan["runs"] = given.runs or plan["runs"]
     compared = contenders(given.jars, given.jars_old, str(cpus[0]), given.memory)
     compared = {name: what for name, what in compared.items() if name not in plan.get("without", [])}
+    if given.profiles:
+        found = profiled(compared[MAIN], plan, str(cpus[1]))
+        report.write_profiles(given.out, found, given.memory)
+        return print(f"profiles: {given.out}/profiles.md")
     if given.only:
         compared = {name: compared[name] for name in given.only}
     told = {name: contender.told + ("; one run" if contender.once and plan["runs"] > 1 else "") for name, contender in compared.items()}

@@ -192,7 +192,7 @@ class Report:
         return plots.lines(f"Latency, {scenario}", "of the records", "ms or less", series, True, True, ticks)
 
     def head(self):
-        lines = [f"{platform.system()} {platform.release()}, {processor()}, {os.cpu_count()} CPUs, {total_memory()}, {disk()}"]
+        lines = [host()]
         lines.append(f"Broker on CPU {self.cpus[0]}, load generator on CPU {self.cpus[1]}; {self.plan['runs']} interleaved runs of each broker, "
                      f"{self.plan['seconds']} s a scenario after {self.plan['warm'][0]} s of warm-up at full speed (Corelog: {self.plan['warm'][1]}); free memory touched before each run; "
                      f"{self.seconds / 60:.0f} minutes in all; {time.strftime('%Y-%m-%d %H:%M %Z')}; {version()}.")  # fmt: skip
@@ -214,6 +214,10 @@ NOTE_OF_PROFILES = (
     "Corelog sync, each load once more, under `perf record -g` (scripts/python/profiles.py): a sample is counted for the first use of the "
     "list there that a frame of its stack matches. On a virtual machine the page fault of a page's first touch and telling the device leave the guest."
 )
+
+
+def host():
+    return f"{platform.system()} {platform.release()}, {processor()}, {os.cpu_count()} CPUs, {total_memory()}, {disk()}"
 
 
 def processor():
@@ -276,11 +280,19 @@ def limit_rows(limits):
 
 
 def profile_table(found):
-    """(head, rows) of what `compare.profiled` found: a row a use, the largest first."""
+    """(head, rows) of what `compare.profiled` found: a row a load, the uses by the largest part of any."""
     uses = dict.fromkeys(use for shares in found.values() for use in shares)
     largest = lambda use: max(shares.get(use, 0) for shares in found.values())
-    rows = [[use, *(f"{shares.get(use, 0) * 100:.1f}" for shares in found.values())] for use in sorted(uses, key=largest, reverse=True)]
-    return ["% of the broker's CPU time", *found], rows
+    uses = sorted(uses, key=largest, reverse=True)
+    rows = [[scenario, *(f"{shares.get(use, 0) * 100:.1f}" for use in uses)] for scenario, shares in found.items()]
+    return ["% of the broker's CPU time", *uses], rows
+
+
+def write_profiles(out, profiles, memory):
+    out.mkdir(parents=True, exist_ok=True)
+    told = f"Not known: {profiles}." if isinstance(profiles, str) else markdown_table(*profile_table(profiles))
+    made = f"Made by `scripts/compare --profiles`, corelogd --memory {memory}; not edited. {host()}; {time.strftime('%Y-%m-%d %H:%M %Z')}; {version()}."
+    (out / "profiles.md").write_text("\n\n".join(["# Where Corelog's time goes", made, NOTE_OF_PROFILES, told]) + "\n")
 
 
 def write(out, results, what, plan, cpus, seconds, limits, memory, profiles="the comparison is not over"):

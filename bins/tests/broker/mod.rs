@@ -149,6 +149,12 @@ impl Broker {
         nix::sys::signal::kill(pid, signal).expect("the broker runs");
     }
 
+    /// Stops it as an operator does.
+    pub fn stop(mut self) {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        assert!(self.wait().success());
+    }
+
     /// Waits for the end of the process, which somebody else has asked for.
     pub fn wait(&mut self) -> ExitStatus {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
