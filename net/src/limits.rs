@@ -121,8 +121,8 @@ pub const TURN_EVENTS_MAX: usize = 4096;
 /// A connection moves to another core once so many more of its Produce and Fetch requests were for that core's partitions alone than
 /// were not. Few enough to be over in a moment, and enough to make up for the move.
 pub const MOVE_AFTER_REQUESTS: u32 = 64;
-/// A connection that a core has sent back asks so many requests more before it may move.
-pub const MOVE_REST_REQUESTS: u32 = 4096;
+/// A connection that a core has sent back makes so many requests more before they count again: a move that comes to nothing is cheap beside them.
+pub const MOVE_REST_REQUESTS: u32 = 512;
 
 /// How long a core's load is measured, and from what part of the time on (in thousandths) it is so busy that it takes in no
 /// connection of another core: there its requests are read by whoever has time.
