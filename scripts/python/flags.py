@@ -51,7 +51,7 @@ def measure(broker, core, words):
     command += ["-b", broker.address, "--pid", broker.process.pid]
     told = subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True, timeout=120)
     figures = json.loads(told.stdout.splitlines()[0])
-    end = figures.get("read") if words[0] != "produce" else figures["written"]
+    end = report.main_end({"figures": figures})
     return [end["bytes"] / SECONDS / 1e6, figures["broker"]["cpu_s_per_gb"], end["p50_us"] / 1000, end["p99_us"] / 1000]
 
 

@@ -44,11 +44,8 @@ fn try_start_by(
     command
         .arg("--data-dir")
         .arg(directory)
-        .args(["--listen", "127.0.0.1:0", "--memory", "64M", "--journal-extents", "3"])
+        .args(["--listen", "127.0.0.1:0", "--memory", "64M", "--cores", "0", "--journal-extents", "3"])
         .args(flags);
-    if !flags.contains(&"--cores") {
-        command.args(["--cores", "0"]);
-    }
     let mut child = by(command)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

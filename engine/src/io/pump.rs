@@ -14,16 +14,14 @@ use std::pin::Pin;
 
 use futures_lite::io::AsyncRead;
 use glommio::io::BufferedFile;
-use glommio::net::TcpStream;
 
 use super::signal::Signal;
+use super::socket::adopt;
 
 /// Waits until a descriptor that is not a socket is readable: an eventfd, a signalfd, a pipe. Consumes nothing.
 /// Dropping the future ends the wait. Only within a glommio executor.
 pub async fn wait_readable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    let duplicate = descriptor.try_clone_to_owned()?;
-    // SAFETY: the duplicate is open and owned by nobody else from here on; the stream closes it.
-    let mut stream = unsafe { TcpStream::from_raw_fd(duplicate.into_raw_fd()) };
+    let mut stream = adopt(descriptor.try_clone_to_owned()?);
     match poll_fn(|context| Pin::new(&mut stream).poll_read(context, &mut [])).await {
         Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Ok(()),
         Err(error) => Err(error),

@@ -9,13 +9,13 @@ use glommio::net::TcpStream;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{Shutdown, shutdown};
 
-/// A descriptor of the same socket, for another core.
+/// A descriptor of its own for the same socket.
 pub fn duplicate(socket: &dyn AsRawFd) -> io::Result<OwnedFd> {
     // SAFETY: whoever has the descriptor is borrowed until this returns, and so keeps it open.
     unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }.try_clone_to_owned()
 }
 
-/// The socket for this core's executor. Only within one.
+/// The socket, or what else is polled like one, for this core's executor. Only within one.
 pub fn adopt(socket: OwnedFd) -> TcpStream {
     // SAFETY: the descriptor is open and owned by nobody else from here on; the stream closes it.
     unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
@@ -28,13 +28,12 @@ impl Socket {
     /// From here on the socket refuses where it would wait: the kernel must never wait for a peer (glommio only ever sends and receives
     /// with MSG_DONTWAIT, so nothing changes for it).
     pub fn of(socket: &dyn AsRawFd) -> io::Result<Socket> {
-        // SAFETY: whoever has the descriptor is borrowed until this returns, and so keeps it open.
-        let socket = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
-        let flags = OFlag::from_bits_truncate(fcntl(socket, FcntlArg::F_GETFL)?);
+        let socket = duplicate(socket)?;
+        let flags = OFlag::from_bits_truncate(fcntl(&socket, FcntlArg::F_GETFL)?);
         if !flags.contains(OFlag::O_NONBLOCK) {
-            fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+            fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         }
-        Ok(Socket(Rc::new(socket.try_clone_to_owned()?)))
+        Ok(Socket(Rc::new(socket)))
     }
 
     pub fn raw(&self) -> RawFd {

@@ -145,12 +145,10 @@ async fn poll(
 }
 
 fn lies(asked: &[Asked]) -> Option<Lies> {
-    let mut cores = asked.iter().filter_map(|one| match one {
+    Lies::of(asked.iter().filter_map(|one| match one {
         Asked::Core(core, _) => Some(*core),
         Asked::Refused(_) => None,
-    });
-    let first = cores.next()?;
-    Some(if cores.all(|core| core == first) { Lies::On(first) } else { Lies::Spread })
+    }))
 }
 
 /// Is there nothing to read behind what was fetched, and no error to tell?

@@ -53,11 +53,7 @@ pub(super) async fn handle(api: Rc<Api>, request: ProduceRequest, version: i16, 
         Ok(acks) => {
             let placed = api.node.with_image(|image| place(image, request.topic_data, version));
             let (groups, order) = placed.0.take();
-            lies = match &groups[..] {
-                [] => None,
-                [(core, _)] => Some(Lies::On(*core)),
-                _ => Some(Lies::Spread),
-            };
+            lies = Lies::of(groups.iter().map(|(core, _)| *core));
             let deadline = wait_ms(acks, request.timeout_ms).map(|ms| api.node.now().after_ms(ms));
             let calls: Vec<_> = groups
                 .into_iter()

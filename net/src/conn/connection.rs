@@ -102,8 +102,6 @@ pub struct Connection<S: Serve> {
     /// Set once nothing more is read: the reason, told when all answers before it are sent.
     closing: Option<Ended>,
     traffic: Traffic,
-    /// Set once no frame more is begun here: the core that most requests are for, which has the connection when all answers are sent.
-    leaving: Option<CoreId>,
 }
 
 struct Running {
@@ -141,7 +139,6 @@ impl<S: Serve> Connection<S> {
             stages: Stages::default(),
             closing: None,
             traffic,
-            leaving: None,
         }
     }
 
@@ -320,17 +317,22 @@ impl<S: Serve> Connection<S> {
         }
     }
 
+    /// Another core that most requests are for. From then on no frame is begun here; that core has the connection when all is answered.
+    fn home(&self) -> Option<CoreId> {
+        self.traffic.home().filter(|home| *home != self.serve.core())
+    }
+
     /// Is nothing of it under way here?
     fn may_leave(&self) -> bool {
-        self.leaving.is_some()
-            && self.running.is_empty()
+        self.running.is_empty()
             && self.frames.is_empty()
             && self.reader.head().is_some()
+            && self.home().is_some()
     }
 
     /// Without a descriptor to spare it stays.
     fn leave(&mut self) -> Option<Parting> {
-        let to = self.leaving.take()?;
+        let to = self.home()?;
         match socket::duplicate(&self.stream) {
             Ok(socket) => Some(Parting::Move(to, socket)),
             Err(error) => {
@@ -343,7 +345,7 @@ impl<S: Serve> Connection<S> {
 
     fn may_read(&self, waker: &Waker) -> bool {
         self.closing.is_none()
-            && (self.leaving.is_none() || self.reader.head().is_none())
+            && (self.reader.head().is_none() || self.home().is_none())
             && self.frames.is_empty()
             && self.may_start()
             && (self.reader.has_place() || (self.shared.requests.admits(waker) && self.serve.admits(waker)))
@@ -450,7 +452,6 @@ impl<S: Serve> Connection<S> {
                 && let Some(lies) = told.lies
             {
                 self.traffic.note(lies);
-                self.leaving = self.traffic.home().filter(|home| *home != self.serve.core());
             }
             match answer {
                 Answer::Reply(chunks, mut told) => {

@@ -13,6 +13,14 @@ pub enum Lies {
     Spread,
 }
 
+impl Lies {
+    /// Of partitions on these cores; none: of none.
+    pub fn of(mut cores: impl Iterator<Item = CoreId>) -> Option<Lies> {
+        let first = cores.next()?;
+        Some(if cores.all(|core| core == first) { Lies::On(first) } else { Lies::Spread })
+    }
+}
+
 /// Which core most of the last requests went to: each that goes there counts for it, each that does not against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {

@@ -3,7 +3,7 @@
 use crate::limits;
 
 /// Of one window of time after the other.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Load {
     since_ns: u64,
     busy_ns: u64,

@@ -45,7 +45,7 @@ const NAMES: [&str; 5] = ["turn", "connection", "accept", "sweep", "operator"];
 pub(super) struct Steps {
     times: [RefCell<Times>; NAMES.len()],
     cpu_read: Cell<CpuRead>,
-    load: Cell<Load>,
+    load: RefCell<Load>,
     said: Cell<Option<u64>>,
     unsaid: Cell<u64>,
 }
@@ -68,7 +68,7 @@ impl Default for Steps {
         Steps {
             times: [(); NAMES.len()].map(|()| RefCell::new(times())),
             cpu_read: Cell::default(),
-            load: Cell::default(),
+            load: RefCell::default(),
             said: Cell::default(),
             unsaid: Cell::default(),
         }
@@ -85,9 +85,7 @@ impl Steps {
     /// The step's CPU time.
     fn end(&self, task: Task, begun_ns: u64, now_ns: u64, cpu_ns: impl FnOnce() -> u64) -> u64 {
         let wall_ns = now_ns.saturating_sub(begun_ns);
-        let mut load = self.load.get();
-        load.add(now_ns, wall_ns);
-        self.load.set(load);
+        self.load.borrow_mut().add(now_ns, wall_ns);
         let mut spent_ns = wall_ns;
         if wall_ns > limits::STEP_LONG_NS {
             let read = CpuRead { cpu_ns: cpu_ns(), at_ns: now_ns };
@@ -100,10 +98,7 @@ impl Steps {
     }
 
     pub(super) fn takes_connection(&self, now_ns: u64) -> bool {
-        let mut load = self.load.get();
-        let takes = load.take_one(now_ns);
-        self.load.set(load);
-        takes
+        self.load.borrow_mut().take_one(now_ns)
     }
 
     /// Shall this stall be said? Then how many were not said since the last that was.
